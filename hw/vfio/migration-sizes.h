@@ -1,0 +1,72 @@
+/*
+ * VFIO migration: what a device has left to move
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HW_VFIO_MIGRATION_SIZES_H
+#define HW_VFIO_MIGRATION_SIZES_H
+
+/*
+ * Stands in for a stop-copy length that could never be read.  Devices have
+ * from a few KiB to many GiB; this is big enough that the downtime limit is
+ * not broken by ignorance.
+ */
+#define VFIO_MIG_STOP_COPY_SIZE_UNKNOWN (100 * GiB)
+
+/**
+ * VFIOMigrationSizes: cached sizes of a device's migration data, in bytes
+ *
+ * The kernel gives three numbers (see linux/vfio.h): initial_bytes and
+ * dirty_bytes of VFIO_MIG_GET_PRECOPY_INFO, and stop_copy_length of
+ * VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, which includes what precopy could still
+ * move.  All of them are estimates, read one after the other, and any value
+ * of them is possible: nothing here relies on one being smaller than another
+ * or on data adding up to what was announced.
+ *
+ * No locking: owned by the thread that saves the device.
+ *
+ * @initial: initial bytes of precopy
+ * @dirty: bytes that became dirty during precopy
+ * @stop_copy: length of all data, were the device stopped now
+ * @stop_copy_known: @stop_copy was read at least once
+ */
+typedef struct VFIOMigrationSizes {
+    uint64_t initial;
+    uint64_t dirty;
+    uint64_t stop_copy;
+    bool stop_copy_known;
+} VFIOMigrationSizes;
+
+/* Forget everything: a migration begins or has ended. */
+void vfio_mig_sizes_reset(VFIOMigrationSizes *sizes);
+
+/* A query has succeeded.  After a failed one, what is cached stays valid. */
+void vfio_mig_sizes_set_precopy(VFIOMigrationSizes *sizes, uint64_t initial,
+                                uint64_t dirty);
+void vfio_mig_sizes_set_stop_copy(VFIOMigrationSizes *sizes, uint64_t length);
+
+/*
+ * @bytes were read from the device; initial data comes first.  May be more
+ * than what was announced.
+ */
+void vfio_mig_sizes_read(VFIOMigrationSizes *sizes, uint64_t bytes);
+
+/* The device has no precopy data for now. */
+void vfio_mig_sizes_precopy_empty(VFIOMigrationSizes *sizes);
+
+/**
+ * vfio_mig_sizes_pending: split what is left by when it can move
+ *
+ * @sizes: the cached sizes
+ * @precopy: the device is in one of the PRE_COPY states
+ * @precopy_bytes: can move while the device runs
+ * @stopcopy_bytes: can move only once it is stopped
+ *
+ * The two sum up to the greater of precopy sizes and stop-copy length.
+ */
+void vfio_mig_sizes_pending(const VFIOMigrationSizes *sizes, bool precopy,
+                            uint64_t *precopy_bytes,
+                            uint64_t *stopcopy_bytes);
+
+#endif

@@ -1,0 +1,142 @@
+/*
+ * Unit tests for switchover bandwidth and expected downtime
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/units.h"
+#include "migration/switchover.h"
+
+static void test_bandwidth_busy(void)
+{
+    MigBandwidth bw = { };
+
+    mig_bandwidth_reset(&bw);
+    g_assert_cmpuint(mig_bandwidth_get(&bw), ==, 0);
+
+    /* Sending all the time: the estimate follows, up and down */
+    mig_bandwidth_update(&bw, 100 * MiB, 100);
+    g_assert_cmpuint(mig_bandwidth_get(&bw), ==, 1000 * MiB);
+    mig_bandwidth_update(&bw, 10 * MiB, 200);
+    g_assert_cmpuint(mig_bandwidth_get(&bw), ==, 50 * MiB);
+    mig_bandwidth_update(&bw, 0, 100);
+    g_assert_cmpuint(mig_bandwidth_get(&bw), ==, 0);
+}
+
+static void test_bandwidth_ran_dry(void)
+{
+    MigBandwidth bw = { };
+
+    mig_bandwidth_reset(&bw);
+    mig_bandwidth_update(&bw, 100 * MiB, 100);
+
+    /* An idle window lowers nothing */
+    mig_bandwidth_ran_dry(&bw);
+    mig_bandwidth_update(&bw, 17, 100);
+    g_assert_cmpuint(mig_bandwidth_get(&bw), ==, 1000 * MiB);
+
+    /* But what was sent in it was sent: the link can do at least that */
+    mig_bandwidth_ran_dry(&bw);
+    mig_bandwidth_update(&bw, 200 * MiB, 100);
+    g_assert_cmpuint(mig_bandwidth_get(&bw), ==, 2000 * MiB);
+
+    /* Running dry concerns one window only */
+    mig_bandwidth_update(&bw, MiB, 100);
+    g_assert_cmpuint(mig_bandwidth_get(&bw), ==, 10 * MiB);
+
+    /* A first window that ran dry is better than nothing */
+    mig_bandwidth_reset(&bw);
+    mig_bandwidth_ran_dry(&bw);
+    mig_bandwidth_update(&bw, MiB, 100);
+    g_assert_cmpuint(mig_bandwidth_get(&bw), ==, 10 * MiB);
+
+    /* Reset forgets the mark as well */
+    mig_bandwidth_ran_dry(&bw);
+    mig_bandwidth_reset(&bw);
+    mig_bandwidth_update(&bw, 2 * MiB, 100);
+    mig_bandwidth_update(&bw, MiB, 100);
+    g_assert_cmpuint(mig_bandwidth_get(&bw), ==, 10 * MiB);
+}
+
+static void test_bandwidth_garbage(void)
+{
+    MigBandwidth bw = { };
+
+    mig_bandwidth_reset(&bw);
+    mig_bandwidth_update(&bw, UINT64_MAX, 0);
+    g_assert_cmpuint(mig_bandwidth_get(&bw), ==, 0);
+    mig_bandwidth_update(&bw, UINT64_MAX, 1);
+    g_assert_cmpuint(mig_bandwidth_get(&bw), ==, UINT64_MAX);
+    mig_bandwidth_update(&bw, 1, UINT64_MAX);
+    g_assert_cmpuint(mig_bandwidth_get(&bw), ==, 0);
+}
+
+static void test_remaining(void)
+{
+    MigRemaining remaining = { };
+    MigPendingData pending = {
+        .precopy_bytes = 1, .stopcopy_bytes = 2, .postcopy_bytes = 4,
+    };
+    uint64_t bytes = 42;
+
+    mig_remaining_reset(&remaining);
+    g_assert_false(mig_remaining_get(&remaining, &bytes));
+    g_assert_cmpuint(bytes, ==, 42);
+
+    mig_remaining_publish(&remaining, &pending);
+    g_assert_true(mig_remaining_get(&remaining, &bytes));
+    g_assert_cmpuint(bytes, ==, 7);
+
+    pending.stopcopy_bytes = UINT64_MAX;
+    mig_remaining_publish(&remaining, &pending);
+    g_assert_true(mig_remaining_get(&remaining, &bytes));
+    g_assert_cmpuint(bytes, ==, UINT64_MAX);
+
+    /* The next migration begins with nothing known */
+    mig_remaining_reset(&remaining);
+    g_assert_false(mig_remaining_get(&remaining, &bytes));
+}
+
+static void test_expected_downtime(void)
+{
+    MigRemaining remaining = { };
+    MigPendingData pending = { .stopcopy_bytes = 2 * GiB };
+
+    mig_remaining_reset(&remaining);
+
+    /* Nothing known yet: the limit */
+    g_assert_cmpint(mig_expected_downtime(&remaining, 0, 300), ==, 300);
+    g_assert_cmpint(mig_expected_downtime(&remaining, GiB, 300), ==, 300);
+
+    mig_remaining_publish(&remaining, &pending);
+    g_assert_cmpint(mig_expected_downtime(&remaining, 0, 300), ==, 300);
+    g_assert_cmpint(mig_expected_downtime(&remaining, GiB, 300), ==, 2000);
+    g_assert_cmpint(mig_expected_downtime(&remaining, 1000000000, 300),
+                    ==, 2148);
+
+    pending.stopcopy_bytes = 0;
+    mig_remaining_publish(&remaining, &pending);
+    g_assert_cmpint(mig_expected_downtime(&remaining, GiB, 300), ==, 0);
+
+    pending.precopy_bytes = UINT64_MAX;
+    mig_remaining_publish(&remaining, &pending);
+    g_assert_cmpint(mig_expected_downtime(&remaining, 1, 300), ==, INT64_MAX);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+
+    g_test_add_func("/migration/switchover/bandwidth/busy",
+                    test_bandwidth_busy);
+    g_test_add_func("/migration/switchover/bandwidth/ran-dry",
+                    test_bandwidth_ran_dry);
+    g_test_add_func("/migration/switchover/bandwidth/garbage",
+                    test_bandwidth_garbage);
+    g_test_add_func("/migration/switchover/remaining", test_remaining);
+    g_test_add_func("/migration/switchover/expected-downtime",
+                    test_expected_downtime);
+
+    return g_test_run();
+}
