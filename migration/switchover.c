@@ -23,7 +23,7 @@ void mig_bandwidth_update(MigBandwidth *bw, uint64_t bytes, uint64_t ms)
 {
     uint64_t seen, before = mig_bandwidth_get(bw);
 
-    if (!ms) {
+    if (!bytes || !ms) {
         return;
     }
 

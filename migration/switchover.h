@@ -40,7 +40,10 @@ void mig_bandwidth_ran_dry(MigBandwidth *bw);
  *
  * @bw: the estimate
  * @bytes: what was sent in the window, on all channels
- * @ms: length of the window, in ms; with 0 nothing is learned
+ * @ms: length of the window, in ms
+ *
+ * If either is 0 nothing is learned: a link that stands still for a moment
+ * has not become one of which nothing is known.
  */
 void mig_bandwidth_update(MigBandwidth *bw, uint64_t bytes, uint64_t ms);
 

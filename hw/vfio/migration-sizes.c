@@ -6,7 +6,6 @@
 
 #include "qemu/osdep.h"
 #include "qemu/host-utils.h"
-#include "qemu/units.h"
 #include "migration-sizes.h"
 
 void vfio_mig_sizes_reset(VFIOMigrationSizes *sizes)

@@ -7,6 +7,8 @@
 #ifndef HW_VFIO_MIGRATION_SIZES_H
 #define HW_VFIO_MIGRATION_SIZES_H
 
+#include "qemu/units.h"
+
 /*
  * Stands in for a stop-copy length that could never be read.  Devices have
  * from a few KiB to many GiB; this is big enough that the downtime limit is

@@ -78,7 +78,7 @@ static void test_within(void)
     g_assert_cmpuint(mig_pending_within(UINT64_MAX, 0), ==, 0);
     g_assert_cmpuint(mig_pending_within(1, 999), ==, 0);
     g_assert_cmpuint(mig_pending_within(1, 1000), ==, 1);
-    g_assert_cmpuint(mig_pending_within(1000 * 1000 * 1000, 300), ==, 300000000);
+    g_assert_cmpuint(mig_pending_within(1000000000, 300), ==, 300000000);
     g_assert_cmpuint(mig_pending_within(UINT64_MAX, 1000), ==, UINT64_MAX);
     g_assert_cmpuint(mig_pending_within(UINT64_MAX, 1001), ==, UINT64_MAX);
     g_assert_cmpuint(mig_pending_within(UINT64_MAX, UINT64_MAX),

@@ -1,0 +1,204 @@
+# shellcheck shell=bash disable=SC2034
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What the scripts share; to be sourced.
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+build=$top/build
+me=$(basename "$0")
+
+# Nothing here may depend on how the user has set up git, or on the language.
+export LC_ALL=C
+export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
+
+# Commits that are made here are reproducible
+export GIT_COMMITTER_NAME='series' GIT_COMMITTER_EMAIL='series@localhost'
+
+# A patch reads the same whoever makes it, and with every version of git
+format_patch=(
+    -c core.abbrev=40 -c core.quotepath=true -c diff.algorithm=myers
+    format-patch --quiet --no-numbered --no-stat --zero-commit --full-index
+    --no-signature --no-renames --no-color --no-ext-diff --no-textconv
+    --no-attach --no-thread --no-encode-email-headers --no-notes
+    --no-cover-letter --subject-prefix=PATCH --unified=3 --binary
+    --diff-algorithm=myers --src-prefix=a/ --dst-prefix=b/
+)
+
+say()
+{
+    printf '%s: %s\n' "$me" "$*"
+}
+
+# die MESSAGE...: one line that names the culprit and the way out
+die()
+{
+    said=yes
+    printf '%s: error: %s\n' "$me" "$*" >&2
+    exit 1
+}
+
+usage_error()
+{
+    said=yes
+    printf '%s: error: %s (see %s --help)\n' "$me" "$*" "$0" >&2
+    exit 2
+}
+
+# Whatever ends a script is explained, a full disk above all
+said=no
+temps=()
+at_exit()
+{
+    local rc=$? free
+
+    trap - EXIT
+    free=$(free_mib "$top")
+    [ ${#temps[@]} -eq 0 ] || rm -rf -- "${temps[@]}"
+    if [ $rc -ne 0 ] && [ $said = no ]; then
+        if [ "$free" -lt 16 ]; then
+            printf '%s: error: the disk of %s is full: make room, then run this again\n' \
+                "$me" "$build" >&2
+        else
+            printf '%s: error: stopped (status %s); see the messages above\n' \
+                "$me" $rc >&2
+        fi
+    fi
+    exit $rc
+}
+trap at_exit EXIT
+trap 'said=yes; echo "$me: interrupted; run it again to go on" >&2; exit 130' \
+    INT TERM HUP
+
+# call SCRIPT ARG...: another script of scripts/, which explains its own failures
+call()
+{
+    local script=$1 rc=0
+    shift
+
+    "$top/scripts/$script" "$@" || rc=$?
+    [ $rc -eq 0 ] || { said=yes; exit $rc; }
+}
+
+have()
+{
+    command -v "$1" >/dev/null 2>&1
+}
+
+free_mib()
+{
+    local d=$build
+
+    [ -d "$d" ] || d=$1
+    df -Pk "$d" | awk 'NR == 2 { print int($4 / 1024) }'
+}
+
+# need_space MIB WHAT
+need_space()
+{
+    local free
+
+    free=$(free_mib "$top")
+    [ "$free" -ge "$1" ] ||
+        die "the disk of $build has $free MiB left, and $2 needs about" \
+            "$1 MiB: make room, then run this again"
+}
+
+# One run at a time works in build/. Scripts that call one another share the
+# lock of the outermost.
+lock_build()
+{
+    mkdir -p "$build" || die "cannot make $build"
+    [ "${SERIES_LOCK:-}" != "$top" ] || return 0
+    exec 9>>"$build/.lock"
+    flock -n 9 ||
+        die "another run is working in $build: wait for it to end," \
+            "or stop it (fuser $build/.lock tells which)"
+    export SERIES_LOCK=$top
+}
+
+known_bases()
+{
+    local f
+
+    for f in "$top"/bases/*; do
+        f=${f##*/}
+        case $f in
+        *.sha256) ;;
+        *) printf '%s\n' "$f" ;;
+        esac
+    done | sort -Vr
+}
+
+# The base to work on: --base, else what configure chose, else the newest
+default_base()
+{
+    if [ -s "$build/base" ]; then
+        cat "$build/base"
+    else
+        known_bases | head -n 1
+    fi
+}
+
+load_base()
+{
+    base=$1
+    [ -n "$base" ] && [ -f "$top/bases/$base" ] &&
+        [ "${base%.sha256}" = "$base" ] && [ "${base#*/}" = "$base" ] ||
+        die "unknown base '$base': known are $(known_bases | xargs)"
+    # shellcheck source=bases/10.2
+    . "$top/bases/$base"
+    src=$build/$base/src
+    obj=$build/$base/obj
+    patches=$top/patches/$base
+    hashes=$top/bases/$base.sha256
+}
+
+# Patch files of the series, in order
+series()
+{
+    [ ! -f "$patches/series" ] || sed -e 's/#.*//' -e '/^[[:space:]]*$/d' \
+        "$patches/series"
+}
+
+# Files of this repository that belong into QEMU's tree at the same path:
+# all but those that are about the project itself
+new_files()
+{
+    (
+        cd "$top" || exit
+        unset GIT_CONFIG_GLOBAL GIT_CONFIG_NOSYSTEM
+        if git rev-parse --show-toplevel 2>/dev/null | grep -qxF "$top"; then
+            git -c core.quotepath=off ls-files --cached --others \
+                --exclude-standard
+        else
+            find . -type f -o -type l | sed 's,^\./,,' |
+                grep -vE '^(\.git|build)/|/__pycache__/|~$'
+        fi
+    ) | while IFS= read -r f; do
+        case $f in
+        */*/* | */*) ;;
+        *) continue ;;
+        esac
+        case $f in
+        bases/* | patches/* | scripts/* | build/* | .*) ;;
+        *) [ ! -f "$top/$f" ] || printf '%s\n' "$f" ;;
+        esac
+    done | sort -u
+}
+
+# state KEY [VALUE]: what prepare remembers about a tree, kept inside it
+state()
+{
+    if [ $# -eq 1 ]; then
+        git -C "$src" config --local --get "series.$1" || true
+    else
+        git -C "$src" config --local "series.$1" "$2"
+    fi
+}
+
+# edited TREE: has somebody worked in the prepared tree?
+edited()
+{
+    [ "$(git -C "$src" rev-parse HEAD)" != "$(state head)" ] ||
+        [ -n "$(git -C "$src" status --porcelain | head -n 1)" ]
+}

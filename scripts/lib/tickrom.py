@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+A guest that ticks: a 64 KiB ROM for QEMU's -bios.
+
+It programs the PC's timer to 1000 Hz, and for each interrupt counts up a
+byte in its memory and writes it to I/O port 0xe9, where a debug console
+(-device isa-debugcon) hands it out.  Whoever listens sees when the guest ran,
+and, as the count goes on where it was, that its memory came along.  Between
+two ticks the guest halts.
+"""
+
+SIZE = 64 << 10
+TICK_HZ = 1000
+PORT = 0xe9
+
+_START = 0xe000
+_DIVISOR = round(1193182 / TICK_HZ)
+
+
+def _out(port, value):
+    return bytes([0xb0, value, 0xe6, port])             # mov al, V; out P, al
+
+
+def _handler():
+    return bytes.fromhex(
+        '50'                # push ax
+        'fe060005'          # inc byte [0x500]
+        'a00005'            # mov al, [0x500]
+    ) + bytes([0xe6, PORT]) + _out(0x20, 0x20) + bytes.fromhex(
+        '58'                # pop ax
+        'cf'                # iret
+    )
+
+
+def _main(handler):
+    code = bytes.fromhex(
+        'fa'                # cli
+        '31c0'              # xor ax, ax
+        '8ed8'              # mov ds, ax
+        '8ed0'              # mov ss, ax
+        'bc007c'            # mov sp, 0x7c00
+        # The local APIC is switched off, so that the PIC reaches the CPU
+        '66b91b000000'      # mov ecx, IA32_APIC_BASE
+        '0f32'              # rdmsr
+        '80e4f7'            # and ah, 0xf7
+        '0f30'              # wrmsr
+        'c7068000'          # mov word [0x20 * 4], handler
+    ) + handler.to_bytes(2, 'little') + bytes.fromhex(
+        'c706820000f0'      # mov word [0x20 * 4 + 2], 0xf000
+    )
+    # Interrupt controllers: vectors 0x20 and 0x28, all but the timer masked
+    for first, values in ((0x20, (0x11, 0x20, 0x04, 0x01, 0xfe)),
+                          (0xa0, (0x11, 0x28, 0x02, 0x01, 0xff))):
+        code += _out(first, values[0])
+        for value in values[1:]:
+            code += _out(first + 1, value)
+    # Timer: channel 0, rate generator
+    code += _out(0x43, 0x34)
+    code += _out(0x40, _DIVISOR & 0xff) + _out(0x40, _DIVISOR >> 8)
+    return code + bytes.fromhex(
+        'fb'                # sti
+        'f4'                # hlt
+        'ebfd'              # jmp to hlt
+    )
+
+
+def image():
+    """The ROM's bytes"""
+    rom = bytearray(b'\xff' * SIZE)
+    handler = _handler()
+    code = handler + _main(_START)
+    rom[_START:_START + len(code)] = code
+    entry = _START + len(handler)
+    # Reset vector: jmp far 0xf000:entry
+    rom[0xfff0:0xfff5] = b'\xea' + entry.to_bytes(2, 'little') + b'\x00\xf0'
+    return bytes(rom)

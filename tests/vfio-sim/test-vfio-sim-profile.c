@@ -1,0 +1,221 @@
+/*
+ * Tests of the profile parser
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include <unistd.h>
+
+#include "test-vfio-sim-tap.h"
+#include "vfio-sim-profile.h"
+
+#define SHIPPED VFIO_SIM_PROFILES
+
+static VFIOSimConfig cfg;
+static char err[512];
+
+static int parse(const char *text)
+{
+    vfio_sim_config_default(&cfg);
+    strcpy(err, "untouched");
+    return vfio_sim_profile_parse(&cfg, "p", text, strlen(text), err,
+                                  sizeof(err));
+}
+
+static void test_good(void)
+{
+    CHECK_EQ(parse(""), 0);
+    CHECK_EQ(parse("\n\n# comment\n   \t\n"), 0);
+    CHECK_EQ(parse("precopy=off\n  p2p =off # why not\r\n"
+                   "initial-bytes = 0x10\n"
+                   "dirty-bytes\t=\t4k\n"
+                   "dirty-rate = 3M\n"
+                   "dirty-ceiling = unlimited\n"
+                   "stop-bytes = 2G\n"
+                   "read-rate = 1T\n"
+                   "latency-stop-copy = 20\n"
+                   "say-initial = 5K\n"
+                   "say-dirty = max\n"
+                   "say-stop = ERROR\n"
+                   "fail-state = STOP_COPY\n"
+                   "fail-data-after = none\n"
+                   "hold = pre_copy_P2P\n"
+                   "dirty-log = both"), 0);
+    CHECK(!cfg.precopy && !cfg.p2p);
+    CHECK_EQ(cfg.initial_bytes, 16);
+    CHECK_EQ(cfg.dirty_bytes, 4096);
+    CHECK_EQ(cfg.dirty_rate, 3 << 20);
+    CHECK(cfg.dirty_ceiling == VFIO_SIM_UNLIMITED);
+    CHECK_EQ(cfg.stop_bytes, 2ll << 30);
+    CHECK_EQ(cfg.read_rate, 1ll << 40);
+    CHECK_EQ(cfg.latency[VFIO_SIM_STOP_COPY], 20);
+    CHECK_EQ(cfg.say_initial.how, VFIO_SIM_SAY_NUMBER);
+    CHECK_EQ(cfg.say_initial.number, 5120);
+    CHECK_EQ(cfg.say_dirty.how, VFIO_SIM_SAY_MAX);
+    CHECK_EQ(cfg.say_stop.how, VFIO_SIM_SAY_ERROR);
+    CHECK_EQ(cfg.fail_state, VFIO_SIM_STOP_COPY);
+    CHECK(cfg.fail_data_after == VFIO_SIM_UNLIMITED);
+    CHECK_EQ(cfg.hold, VFIO_SIM_PRE_COPY_P2P);
+    CHECK_EQ(cfg.dirty_log, VFIO_SIM_LOG_BOTH);
+}
+
+static void bad(const char *text, const char *expected)
+{
+    CHECK_EQ(parse(text), -EINVAL);
+    if (strcmp(err, expected)) {
+        printf("# '%s', not '%s'\n", err, expected);
+        tap_failed_checks++;
+    }
+}
+
+static void test_bad(void)
+{
+    bad("precopy = on\nstop-byts = 1\n", "p:2: unknown key 'stop-byts'");
+    bad("\n\nhello\n", "p:3: 'hello' is not of the form key = value");
+    bad("= 5", "p:1: unknown key ''");
+    bad("p2p = maybe", "p:1: p2p = maybe: must be on or off");
+    bad("stop-bytes =", "p:1: stop-bytes = : value is missing");
+    bad("stop-bytes = # 5", "p:1: stop-bytes = : value is missing");
+    bad("stop-bytes = x", "p:1: stop-bytes = x: not a number");
+    bad("stop-bytes = -1", "p:1: stop-bytes = -1: not a number");
+    bad("stop-bytes = 1 M",
+        "p:1: stop-bytes = 1 M: unknown suffix (K, M, G and T are known)");
+    bad("stop-bytes = 1MB",
+        "p:1: stop-bytes = 1MB: garbage after the number");
+    bad("stop-bytes = 99999999999999999999",
+        "p:1: stop-bytes = 99999999999999999999: number is too large");
+    bad("stop-bytes = 99999999999G",
+        "p:1: stop-bytes = 99999999999G: number is too large");
+    bad("stop-bytes = 2000000T",
+        "p:1: stop-bytes = 2000000T: number is too large");
+    bad("stop-bytes = unlimited",
+        "p:1: stop-bytes = unlimited: not a number");
+    bad("read-rate = 0", "p:1: read-rate = 0: number is too small");
+    bad("latency-stop = 1K",
+        "p:1: latency-stop = 1K: "
+        "garbage after the number (it takes no suffix)");
+    bad("latency-stop = 99999999",
+        "p:1: latency-stop = 99999999: number is too large");
+    bad("dirty-log = yes",
+        "p:1: dirty-log = yes: not one of the words that it takes");
+    bad("fail-state = error",
+        "p:1: fail-state = error: not one of the words that it takes");
+    bad("say-stop = nonsense",
+        "p:1: say-stop = nonsense: "
+        "must be truth, zero, max, random, error or a number");
+    bad("p2p = on\n\np2p = off", "p:3: p2p was already given in line 1");
+    bad("dma-base = 100\n",
+        "p:1: dma-base and dma-size must be multiples of 4096");
+    bad("dma-size = 8G", "p:1: dma-size = 8G: number is too large");
+    bad("dma-size = 0", "p:1: dma-size = 0: number is too small");
+    CHECK_EQ(vfio_sim_profile_parse(&cfg, "p", "p2p=on\n\0", 8, err,
+                                    sizeof(err)), -EINVAL);
+    CHECK(!strcmp(err, "p:2: not a text file"));
+}
+
+static void test_long_line(void)
+{
+    char text[1000];
+
+    memset(text, 'x', sizeof(text));
+    text[sizeof(text) - 1] = 0;
+    bad(text, "p:1: line is too long");
+}
+
+static void test_load(void)
+{
+    char path[] = "/tmp/vfio-sim-test-XXXXXX";
+    char expected[128];
+    int fd = mkstemp(path);
+    FILE *f = fdopen(fd, "w");
+
+    fprintf(f, "p2p = on\nnonsense = 1\n");
+    fclose(f);
+    CHECK_EQ(vfio_sim_profile_load(&cfg, path, err, sizeof(err)), -EINVAL);
+    snprintf(expected, sizeof(expected), "%s:2: unknown key 'nonsense'",
+             path);
+    CHECK(!strcmp(err, expected));
+    unlink(path);
+    CHECK_EQ(vfio_sim_profile_load(&cfg, path, err, sizeof(err)), -EINVAL);
+    snprintf(expected, sizeof(expected), "%s: %s", path, strerror(ENOENT));
+    CHECK(!strcmp(err, expected));
+    CHECK_EQ(vfio_sim_profile_load(&cfg, "/", err, sizeof(err)), -EINVAL);
+}
+
+static void test_shipped(void)
+{
+    static const char *const names[] = {
+        "vgpu-2g", "mlx5-vf", "no-precopy", "busy-dma", "slow-vf", "liar"
+    };
+    char path[4096];
+    unsigned int i;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        snprintf(path, sizeof(path), "%s/%s.profile", SHIPPED, names[i]);
+        vfio_sim_config_default(&cfg);
+        if (vfio_sim_profile_load(&cfg, path, err, sizeof(err))) {
+            printf("# %s\n", err);
+            tap_failed_checks++;
+        }
+    }
+}
+
+static void test_override(void)
+{
+    vfio_sim_config_default(&cfg);
+    CHECK_EQ(vfio_sim_profile_override(&cfg, "stop-bytes=7K", err,
+                                       sizeof(err)), 0);
+    CHECK_EQ(cfg.stop_bytes, 7168);
+    CHECK_EQ(vfio_sim_profile_override(&cfg, "stop-bytes", err, sizeof(err)),
+             -EINVAL);
+    CHECK(!strcmp(err, "'stop-bytes' is not of the form key=value"));
+    CHECK_EQ(vfio_sim_profile_override(&cfg, "x=1", err, sizeof(err)),
+             -EINVAL);
+    CHECK(!strcmp(err, "unknown key 'x'"));
+    CHECK_EQ(vfio_sim_profile_override(&cfg, "p2p=x", err, sizeof(err)),
+             -EINVAL);
+    CHECK(!strcmp(err, "p2p=x: must be on or off"));
+    CHECK_EQ(cfg.stop_bytes, 7168);
+}
+
+/* What get says, set takes; and the default is what the README says. */
+static void test_round_trip(void)
+{
+    VFIOSimConfig other;
+    char value[64], again[64], values[256];
+    unsigned int i;
+
+    vfio_sim_config_default(&cfg);
+    CHECK(!vfio_sim_config_check(&cfg));
+    cfg.say_stop.how = VFIO_SIM_SAY_NUMBER;
+    cfg.say_stop.number = UINT64_MAX;
+    cfg.dirty_ceiling = 12345;
+    vfio_sim_config_default(&other);
+    for (i = 0; i < vfio_sim_nr_keys; i++) {
+        const VFIOSimKey *key = &vfio_sim_keys[i];
+
+        CHECK(key->doc && *key->doc);
+        CHECK(vfio_sim_key_find(key->name) == key);
+        vfio_sim_key_values(key, values, sizeof(values));
+        CHECK(*values);
+        vfio_sim_key_get(&cfg, key, value, sizeof(value));
+        CHECK(!vfio_sim_key_set(&other, key, value));
+        vfio_sim_key_get(&other, key, again, sizeof(again));
+        CHECK(!strcmp(value, again));
+    }
+    CHECK(!vfio_sim_key_find("nonsense"));
+    CHECK_EQ(other.dirty_ceiling, 12345);
+    CHECK(other.say_stop.number == UINT64_MAX);
+}
+
+int main(void)
+{
+    RUN(test_good);
+    RUN(test_bad);
+    RUN(test_long_line);
+    RUN(test_load);
+    RUN(test_shipped);
+    RUN(test_override);
+    RUN(test_round_trip);
+    return tap_done();
+}

@@ -1,0 +1,79 @@
+#!/bin/bash
+#
+# Tests of the vfio-sim command.  Usage: test-vfio-sim-tool.sh TOOL LIBRARY
+# PROFILES
+#
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+tool=$1
+library=$2
+profiles=$3
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+count=0
+failures=0
+
+# The command leaves freeing its memory to its end.
+export ASAN_OPTIONS=detect_leaks=0${ASAN_OPTIONS:+:$ASAN_OPTIONS}
+
+# check NAME STATUS PATTERN COMMAND...: exit status and a part of the output
+check() {
+    local name=$1 status=$2 pattern=$3 output result
+    shift 3
+    output=$("$@" 2>&1)
+    result=$?
+    count=$((count + 1))
+    if [ "$result" = "$status" ] && [[ $output == *"$pattern"* ]]; then
+        echo "ok $count - $name"
+    else
+        echo "not ok $count - $name"
+        echo "# status $result instead of $status, output: ${output//$'\n'/ }"
+        failures=$((failures + 1))
+    fi
+}
+
+run=("$tool" run --library "$library")
+
+check "help" 0 "vfio-sim COMMAND" "$tool" --help
+check "no command" 2 "vfio-sim COMMAND" "$tool"
+check "unknown command" 2 "unknown command 'frob'" "$tool" frob
+for command in run ctl check keys; do
+    check "$command --help" 0 "usage: vfio-sim $command" \
+        "$tool" "$command" --help
+done
+check "keys" 0 "stop-bytes = SIZE" "$tool" keys
+
+check "check: shipped" 0 "" "$tool" check "$profiles"/*.profile
+printf 'p2p = on\nstop-bytes = 1X\n' > "$tmp/bad.profile"
+check "check: bad" 1 "bad.profile:2: stop-bytes = 1X: unknown suffix" \
+    "$tool" check "$tmp/bad.profile"
+check "check: missing" 1 "$tmp/none: No such file" "$tool" check "$tmp/none"
+
+check "run: no device" 2 "no --device" "${run[@]}" -- true
+check "run: no program" 2 "no program" "${run[@]}" --device default
+check "run: bad profile" 2 "bad.profile:2:" \
+    "${run[@]}" --device "$tmp/bad.profile" -- true
+check "run: unknown profile" 2 "nor the name of a shipped profile" \
+    "${run[@]}" --device nonsense -- true
+check "run: bad key" 2 "unknown key 'a'" \
+    "${run[@]}" --device default,a=b -- true
+check "run: no library" 2 "$tmp/none.so: No such file" \
+    "$tool" run --library "$tmp/none.so" --device default -- true
+check "run: bad program" 2 "No such file" \
+    "${run[@]}" --device default -- "$tmp/none"
+check "run: bad iommufd" 2 "unknown option 'x=y'" \
+    "${run[@]}" --device default --iommufd x=y -- true
+check "run: arguments" 0 \
+    "a -object iommufd,id=iommufd0,fd=100 -device vfio-pci,id=dev0,fd=101" \
+    "${run[@]}" --device vgpu-2g,stop-bytes=1G -- echo a
+check "run: two devices" 0 "enable-migration=on,x=1 -device vfio-pci,id=dev1" \
+    "${run[@]}" -d default -d mlx5-vf -p x=1 -- echo
+check "run: print" 0 "'VFIO_SIM_IOMMUFD=fd=100,change-process=off'" \
+    "${run[@]}" -n -d default -i change-process=off -- echo
+
+check "ctl: no socket" 2 "SOCKET and a command" "$tool" ctl
+check "ctl: bad command" 2 "wrong command" "$tool" ctl "$tmp/x" frob
+check "ctl: bad set" 2 "not of the form" "$tool" ctl "$tmp/x" wait frob
+
+echo "1..$count"
+exit $((failures != 0))
