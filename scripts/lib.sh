@@ -66,7 +66,9 @@ at_exit()
     exit $rc
 }
 trap at_exit EXIT
-trap 'said=yes; echo "$me: interrupted; run it again to go on" >&2; exit 130' \
+# Seen even where the output goes into a log
+exec 8>&2
+trap 'said=yes; echo "$me: interrupted; run it again to go on" >&8; exit 130' \
     INT TERM HUP
 
 # call SCRIPT ARG...: another script of scripts/, which explains its own failures
