@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Each target calls one script; scripts/NAME --help tells more.
+# Each target calls one script; scripts/NAME --help tells more.  PROFILE and PEER
+# reach theirs through the environment.
 
 .PHONY: help configure all build stock sim check check-sim check-series \
 	check-bisect refresh export demo bench clean distclean
@@ -55,10 +56,12 @@ export:
 	@scripts/export
 
 demo:
-	@scripts/demo $(if $(PROFILE),--profile='$(PROFILE)')
+	@[ -x /usr/bin/python3 ] || scripts/deps
+	@/usr/bin/python3 scripts/demo
 
 bench:
-	@scripts/bench $(if $(PEER),--peer='$(PEER)')
+	@[ -x /usr/bin/python3 ] || scripts/deps
+	@/usr/bin/python3 scripts/bench
 
 clean:
 	@scripts/clean

@@ -129,11 +129,15 @@ class Session:
             self.tmp = tempfile.mkdtemp(prefix='vfio-mig-')
         except OSError as e:
             raise Failed(f'cannot make a directory: {e}') from None
+        self.rom = os.path.join(self.tmp, 'tick.rom')
+        try:
+            with open(self.rom, 'wb') as f:
+                f.write(tickrom.image())
+        except OSError as e:
+            shutil.rmtree(self.tmp, ignore_errors=True)
+            raise Failed(f'cannot write {self.rom}: {e.strerror}') from None
         self.loop = _Loop()
         self.parts = []
-        self.rom = os.path.join(self.tmp, 'tick.rom')
-        with open(self.rom, 'wb') as f:
-            f.write(tickrom.image())
 
     def close(self):
         for part in list(self.parts):
@@ -161,6 +165,19 @@ def session(log_dir):
             signal.signal(signum, handler)
 
 
+def run_tool(args):
+    """Run a command that answers at once, and return what it said"""
+    try:
+        return subprocess.run(args, text=True, errors='replace',
+                              stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=TIMEOUT, check=False)
+    except OSError as e:
+        raise Failed(f'cannot run {args[0]}: {e.strerror}') from None
+    except subprocess.TimeoutExpired:
+        raise Failed(f'{" ".join(args)} does not end within {TIMEOUT} s') \
+            from None
+
+
 # ---------------------------------------------------------------------------
 # The simulator
 
@@ -182,8 +199,7 @@ class Simulator:
 
     def check(self, profile):
         """Have the simulator itself judge a profile"""
-        r = subprocess.run([self.command, 'check', profile], text=True,
-                           capture_output=True, timeout=TIMEOUT, check=False)
+        r = run_tool([self.command, 'check', profile])
         if r.returncode:
             raise Failed((r.stderr or r.stdout).strip()
                          or f'{profile}: not a good profile')
@@ -322,14 +338,20 @@ class Machine:
             args += ['-incoming', 'defer']
         env = dict(os.environ)
         if devices:
-            args += self._simulate(devices, sim, device_options, env)
+            try:
+                args += self._simulate(devices, sim, device_options, env)
+            except OSError as e:
+                raise Failed(f'cannot make files: {e}') from None
         try:
-            log = open(self.log, 'wb')
+            log = open(self.log, 'wb', buffering=0)
         except OSError as e:
             raise Failed(f'cannot write the log: {e}') from None
         with log:
-            log.write((' '.join(args) + '\n').encode())
-            log.flush()
+            try:
+                log.write((' '.join(args) + '\n').encode())
+            except OSError as e:
+                raise Failed(f'cannot write {self.log}: {e.strerror}') \
+                    from None
             try:
                 self._process = subprocess.Popen(
                     args, env=env, stdin=subprocess.DEVNULL, stdout=log,
@@ -337,7 +359,8 @@ class Machine:
                     pass_fds=[s.fileno() for s in theirs],
                     preexec_fn=_die_with_parent)
             except OSError as e:
-                raise Failed(f'cannot start {self.binary}: {e}') from None
+                raise Failed(f'cannot start {self.binary}: '
+                             f'{e.strerror}') from None
             finally:
                 for s in theirs:
                     s.close()
@@ -529,12 +552,16 @@ class Relay:
     def __init__(self, sess, port, rate):
         self.session = sess
         self.log = os.path.join(sess.log_dir, 'relay.log')
-        with open(self.log, 'wb') as log:
-            self._process = subprocess.Popen(
-                [sys.executable, os.path.join(LIB, 'relay.py'),
-                 f'--to={LOOPBACK}:{port}', f'--rate={rate}'],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
-                start_new_session=True, preexec_fn=_die_with_parent)
+        try:
+            with open(self.log, 'wb') as log:
+                self._process = subprocess.Popen(
+                    [sys.executable, os.path.join(LIB, 'relay.py'),
+                     f'--to={LOOPBACK}:{port}', f'--rate={rate}'],
+                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                    stderr=log, start_new_session=True,
+                    preexec_fn=_die_with_parent)
+        except OSError as e:
+            raise Failed(f'cannot start the relay: {e}') from None
         sess.parts.append(self)
         ready, _, _ = select.select([self._process.stdout], [], [], TIMEOUT)
         line = self._process.stdout.readline().strip() if ready else b''
@@ -648,7 +675,7 @@ class Pair:
         self.destination.cmd('migrate-incoming',
                              uri=f'tcp:{LOOPBACK}:{self.port}')
         address = self.destination.cmd('query-migrate')['socket-address'][0]
-        port = int(address['port'])
+        port = self.destination_port = int(address['port'])
         if self.link:
             self.relay = Relay(self.session, port, self.link)
             port = self.relay.port
@@ -719,6 +746,38 @@ class Pair:
         self.poll(settled, seconds, 'the migration got nowhere', 0.05)
         return last
 
+    def backlog(self):
+        """Bytes that are between source and destination, in sockets"""
+        ports = {self.destination_port}
+        if self.relay:
+            ports.add(self.relay.port)
+        total = 0
+        with open('/proc/net/tcp', encoding='ascii') as f:
+            for line in list(f)[1:]:
+                local, remote, _, queues = line.split()[1:5]
+                if ports & {int(a.rpartition(':')[2], 16)
+                            for a in (local, remote)}:
+                    total += sum(int(q, 16) for q in queues.split(':'))
+        return total
+
+    def wait_settled(self, seconds):
+        """
+        After wait_waiting(): until the destination has caught up, and QEMU
+        has measured two of its periods of 100 ms with nothing else to move.
+        Returns query-migrate, of a migration that has completed too.
+        """
+        last = self.info()
+        begin = last['total-time']
+
+        def settled():
+            nonlocal last
+            last = self.info()
+            return last.get('status') == 'completed' or (
+                last['total-time'] - begin >= 200
+                and self.backlog() < 64 << 10)
+        self.poll(settled, seconds, 'the destination does not keep up', 0.02)
+        return last
+
     def wait_completed(self, seconds):
         """Until the guest runs on the destination; query-migrate then"""
         self.patience = max(seconds, TIMEOUT)
@@ -751,10 +810,14 @@ class Pair:
                 and new.first_value == (old.last_value + 1) & 0xff)
 
     def streams_verified(self):
-        """Did every destination device get exactly what was sent?"""
+        """
+        Did every destination device get exactly what was sent, and find in
+        guest memory exactly what its DMA had written there?
+        """
         for control in self.destination.controls:
             stats = control.stats()
             if stats.get('stream-verified') != 1 \
-                    or stats.get('stream-errors'):
+                    or stats.get('stream-errors') \
+                    or stats.get('dma-mismatched') != 0:
                 return False
         return True

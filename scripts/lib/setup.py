@@ -3,8 +3,10 @@
 
 import os
 import subprocess
+import sys
 
-from migpair import Failed, Simulator, TOP, find_qmp
+from migpair import (Failed, Interrupted, Simulator, TOP, find_qmp,
+                     run_tool)
 
 PROFILES = os.path.join(TOP, 'tests', 'vfio-sim', 'profiles')
 
@@ -39,11 +41,27 @@ def default_base():
         raise Failed('build/base is missing: run ./configure') from None
 
 
-def prepare(args, say, out=None):
+def _check_qemu(binary):
+    if not os.access(binary, os.X_OK) or os.path.isdir(binary):
+        raise Failed(f'there is no QEMU {binary}')
+    version(binary)
+
+
+def prepare(args, say, out=None, profile=None):
     """
     Fill in args.qemu, args.stock and args.sim (a Simulator), and build what
-    is not given.  OUT: where the builds' messages go (default: stdout).
+    is not given.  What takes long comes last: what was given (PROFILE too) is
+    checked before.  OUT: where the builds' messages go (default: stdout).
     """
+    for binary in filter(None, (args.qemu, args.stock,
+                                getattr(args, 'peer', None))):
+        _check_qemu(binary)
+    if not args.sim:
+        _build('--sim', 'building the simulated device', say, out)
+        args.sim = os.path.join(TOP, 'build', 'sim')
+    args.sim = Simulator(args.sim)
+    if profile:
+        args.sim.check(profile)
     if not (args.qemu and args.stock):
         _build('--stock', 'getting and building QEMU, with the series and '
                'without', say, out)
@@ -52,14 +70,8 @@ def prepare(args, say, out=None):
             obj, 'obj', 'qemu-system-x86_64')
         args.stock = args.stock or os.path.join(
             obj, 'stock-obj', 'qemu-system-x86_64')
-    if not args.sim:
-        _build('--sim', 'building the simulated device', say, out)
-        args.sim = os.path.join(TOP, 'build', 'sim')
-    args.sim = Simulator(args.sim)
-    for binary in (args.qemu, args.stock):
-        if not os.access(binary, os.X_OK) or os.path.isdir(binary):
-            raise Failed(f'there is no QEMU {binary}')
-        version(binary)
+        for binary in (args.qemu, args.stock):
+            _check_qemu(binary)
     find_qmp(args.qemu, args.stock)
 
 
@@ -78,11 +90,34 @@ def find_profile(name):
 
 def version(binary):
     """What a binary says that it is: '10.2.2'"""
-    r = subprocess.run([binary, '--version'], text=True, capture_output=True,
-                       timeout=30, check=False)
+    r = run_tool([binary, '--version'])
     words = r.stdout.split()
     if 'version' not in words[:-1] or words[0] != 'QEMU':
         raise Failed(f'{binary} is no QEMU: --version says '
                      + ((r.stderr or r.stdout).strip() or 'nothing')
                      .splitlines()[0])
     return words[words.index('version') + 1]
+
+
+def guarded(name, function):
+    """
+    function()'s exit status; whatever ends it early is one line on stderr
+    """
+    try:
+        status = function()
+        sys.stdout.flush()
+        return status
+    except Failed as e:
+        text, status = f'error: {e}', 1
+    except OSError as e:
+        # A disk that is full, a pipe that nobody reads
+        text, status = f'error: {str(e) or type(e).__name__}', 1
+    except (Interrupted, KeyboardInterrupt):
+        text, status = 'interrupted', 130
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Or else Python complains again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    print(f'{name}: {text}', file=sys.stderr)
+    return status

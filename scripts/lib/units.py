@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Sizes, rates and times: read from options, and written for people"""
 
+import argparse
 import re
 
 _SUFFIXES = {'': 1, 'K': 1 << 10, 'M': 1 << 20, 'G': 1 << 30, 'T': 1 << 40,
@@ -15,6 +16,14 @@ def parse_size(text):
     if factor is None:
         raise ValueError(f"'{text}' is not a size (like 64M, 2GiB, 1GB)")
     return int(float(m.group(1)) * factor)
+
+
+def size_option(text):
+    """parse_size() for argparse"""
+    try:
+        return parse_size(text)
+    except ValueError as e:
+        raise argparse.ArgumentTypeError(str(e)) from None
 
 
 def size(n):

@@ -420,6 +420,9 @@ static void test_sizes_live(void)
     check_sizes(s, 0, 2 * MIB, 128, 900 * MIB);
     CHECK_EQ(live(s, 0, "dirty-bytes=0"), 0);
     CHECK_EQ(live(s, 0, "initial-bytes=0"), 0);
+    /* a state that the device is in stays there */
+    CHECK_EQ(live(s, 0, "precopy=off"), -EBUSY);
+    CHECK(s->cfg.precopy);
     /* but a frame that was begun is read to its end */
     check_sizes(s, 0, MIB - 100, 0, 900 * MIB);
     CHECK_EQ(live(s, 0, "dirty-rate=1M"), 0);
@@ -749,6 +752,70 @@ static void test_say(void)
     discard(s);
 }
 
+static void test_say_moving(void)
+{
+    VFIOSim *s = device("initial-bytes=1M dirty-bytes=80M stop-bytes=4M "
+                        "say-initial=growing say-dirty=shrinking");
+    uint64_t i, d, st, last_i, last_d, last;
+    int n;
+
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY), 0);
+    CHECK_EQ(vfio_sim_precopy_info(s, s->session, 0, &last_i, &last_d), 0);
+    CHECK_EQ(last_i, MIB);
+    CHECK_EQ(last_d, 80 * MIB);
+    for (n = 0; n < 100; n++) {
+        CHECK_EQ(vfio_sim_precopy_info(s, s->session, 0, &i, &d), 0);
+        CHECK_EQ(i - last_i, MIB / 8);
+        CHECK_EQ(d, last_d / 2);
+        CHECK_EQ(s->stats.said_initial, i);
+        CHECK_EQ(s->stats.said_dirty, d);
+        last_i = i;
+        last_d = d;
+    }
+    CHECK_EQ(d, 0);
+
+    /* on command, from the truth on; another key does not disturb it */
+    live(s, 0, "say-stop=growing");
+    CHECK_EQ(vfio_sim_data_size(s, 0, &last), 0);
+    CHECK_EQ(last, 85 * MIB);
+    live(s, 0, "stop-bytes=1M");
+    live(s, 0, "dirty-bytes=0");
+    live(s, 0, "initial-bytes=0");
+    for (n = 0; n < 100; n++) {
+        CHECK_EQ(vfio_sim_data_size(s, 0, &st), 0);
+        CHECK_EQ(st - last, MIB / 8);
+        last = st;
+    }
+    live(s, 0, "stop-bytes=0");
+    CHECK_EQ(vfio_sim_data_size(s, 0, &st), 0);
+    CHECK_EQ(st - last, 64 * KIB);
+    live(s, 0, "stop-bytes=1M");
+    live(s, 0, "say-stop=growing");
+    CHECK_EQ(vfio_sim_data_size(s, 0, &st), 0);
+    CHECK_EQ(st, MIB);
+    live(s, 0, "say-stop=shrinking");
+    CHECK_EQ(vfio_sim_data_size(s, 0, &st), 0);
+    CHECK_EQ(st, MIB);
+    CHECK_EQ(vfio_sim_data_size(s, 0, &st), 0);
+    CHECK_EQ(st, MIB / 2);
+    live(s, 0, "say-stop=truth");
+    CHECK_EQ(vfio_sim_data_size(s, 0, &st), 0);
+    CHECK_EQ(st, MIB);
+    discard(s);
+
+    /* the largest number is the end of growing */
+    s = device("dirty-rate=8388608T say-dirty=growing");
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY), 0);
+    for (n = 0; n < 3; n++) {
+        CHECK_EQ(vfio_sim_precopy_info(s, s->session, 10 * S, &i, &d), 0);
+    }
+    CHECK(d == UINT64_MAX);
+    /* and a sum does not wrap */
+    CHECK_EQ(vfio_sim_data_size(s, 10 * S, &st), 0);
+    CHECK(st == UINT64_MAX);
+    discard(s);
+}
+
 static void test_fail_state(void)
 {
     VFIOSim *s = device("fail-state=stop fail-count=2");
@@ -896,6 +963,7 @@ static void test_dma_log(void)
         { MIB, 16 * VFIO_SIM_PAGE },
         { MIB + 32 * VFIO_SIM_PAGE, 32 * VFIO_SIM_PAGE },
     };
+    static const VFIOSimRange many[VFIO_SIM_RANGES + 1];
     const uint64_t covered = 0xffffffff0000ffffull;
     static const VFIOSimRange all = { 0, UINT64_MAX };
     VFIOSim *s = device(window);
@@ -908,6 +976,8 @@ static void test_dma_log(void)
     written = dma_until(s, 100 * MS, &pages);
     CHECK_EQ(pages, 10);
 
+    CHECK_EQ(vfio_sim_log_start(s, 0, ranges, 0), -EINVAL);
+    CHECK_EQ(vfio_sim_log_start(s, 0, many, VFIO_SIM_RANGES + 1), -E2BIG);
     CHECK_EQ(vfio_sim_log_start(s, 0, ranges, 2), 0);
     CHECK_EQ(vfio_sim_log_start(s, 0, ranges, 2), -EINVAL);
     CHECK_EQ(vfio_sim_log_start(s, 1, &all, 1), 0);
@@ -1125,6 +1195,7 @@ int main(void)
     RUN(test_stream_reorder);
     RUN(test_stream_again);
     RUN(test_say);
+    RUN(test_say_moving);
     RUN(test_fail_state);
     RUN(test_fail_data);
     RUN(test_rate_math);

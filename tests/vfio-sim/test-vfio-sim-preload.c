@@ -1,7 +1,8 @@
 /*
  * Smoke test of the preloaded library: what QEMU does, without QEMU
  *
- * Runs itself again with the library given as the argument.
+ * Runs itself again with the library given as the argument.  With --host, for
+ * the test of the command, it only uses a device until its input ends.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,6 +11,7 @@
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
@@ -179,6 +181,32 @@ static void test_attach(void)
     CHECK_EQ(ioctl(IOMMU, SIM_IOAS_CHANGE_PROCESS, &r), 0);
 }
 
+/* KVM is told of a device; it would not know ours, and is not asked. */
+static void test_kvm(void)
+{
+    int null = open("/dev/null", O_RDWR);
+    int dev = DEV;
+    struct sim_kvm_device_attr attr = {
+        .group = SIM_KVM_DEV_VFIO_FILE, .attr = 1, .addr = (uintptr_t)&dev,
+    };
+
+    CHECK(null >= 0);
+    CHECK_EQ(ioctl(null, SIM_KVM_SET_DEVICE_ATTR, &attr), 0);
+    attr.attr = 2;
+    CHECK_EQ(ioctl(null, SIM_KVM_SET_DEVICE_ATTR, &attr), 0);
+    /* all else goes to KVM */
+    attr.group = 2;
+    CHECK(fails(ioctl(null, SIM_KVM_SET_DEVICE_ATTR, &attr), ENOTTY));
+    attr.group = SIM_KVM_DEV_VFIO_FILE;
+    dev = null;
+    CHECK(fails(ioctl(null, SIM_KVM_SET_DEVICE_ATTR, &attr), ENOTTY));
+    dev = IOMMU;
+    CHECK(fails(ioctl(null, SIM_KVM_SET_DEVICE_ATTR, &attr), ENOTTY));
+    attr.addr = 0;
+    CHECK(fails(ioctl(null, SIM_KVM_SET_DEVICE_ATTR, &attr), ENOTTY));
+    close(null);
+}
+
 static void test_map(void)
 {
     struct sim_ioas_map m = { .size = sizeof(m) };
@@ -202,6 +230,12 @@ static void test_map(void)
     u.iova = RAM;
     CHECK_EQ(ioctl(IOMMU, SIM_IOAS_UNMAP, &u), 0);
     CHECK_EQ(u.length, 4096);
+    /* a page table is no address space */
+    m.ioas_id = hwpt;
+    CHECK(fails(ioctl(IOMMU, SIM_IOAS_MAP, &m), ENOENT));
+    u.ioas_id = hwpt;
+    CHECK(fails(ioctl(IOMMU, SIM_IOAS_UNMAP, &u), ENOENT));
+    u.ioas_id = ioas;
     CHECK(fails(ioctl(IOMMU, SIM_IOAS_UNMAP, &u), ENOENT));
 
     m.ioas_id = ioas2;
@@ -351,11 +385,10 @@ static void test_migrate(void)
         total += n;
     }
     CHECK(fails(n, ENOMSG));
-    /* memory that is taken away is not written any more */
+    /* enough for the logs and the memory to be worth comparing */
     while (counter("dma-pages-written") < 2000) {
         poll(NULL, 0, 1);
     }
-    memcpy(ram2, ram, RAM);
 
     CHECK_EQ(set_state(DEV, VFIO_SIM_STOP_COPY, NULL), 0);
     CHECK(fails(ioctl(out, SIM_MIG_GET_PRECOPY_INFO, &info), EINVAL));
@@ -422,10 +455,113 @@ static void test_hold(void)
         poll(NULL, 0, 1);
     }
     CHECK(says("get state\n", "ok running-p2p"));
+    CHECK(says("set p2p off\n",
+               "error: p2p = off: the device is using it now"));
     CHECK(says("set hold none\n", "ok"));
     pthread_join(thread, NULL);
     CHECK(says("get state\n", "ok running"));
     CHECK_EQ(fd, -1);
+}
+
+static int get_dirty(uint64_t *bitmap, uint32_t flags)
+{
+    struct sim_hwpt_get_dirty dirty = {
+        .size = sizeof(dirty), .hwpt_id = hwpt, .flags = flags,
+        .length = RAM, .page_size = 4096, .data = (uintptr_t)bitmap,
+    };
+
+    memset(bitmap, 0, RAM / 4096 / 8);
+    return ioctl(IOMMU, SIM_HWPT_GET_DIRTY, &dirty);
+}
+
+/* The page table keeps the dirty bits, whatever the device does. */
+static void test_hwpt_keeps(void)
+{
+    struct sim_hwpt_set_dirty track = {
+        .size = sizeof(track), .hwpt_id = hwpt,
+        .flags = SIM_HWPT_DIRTY_ENABLE,
+    };
+    struct sim_attach att = { .argsz = sizeof(att), .pt_id = hwpt };
+    struct sim_detach detach = { .argsz = sizeof(detach) };
+    uint64_t first[RAM / 4096 / 64], again[RAM / 4096 / 64];
+    uint64_t before = counter("dma-pages-written");
+    size_t bytes = sizeof(first);
+
+    CHECK_EQ(ioctl(IOMMU, SIM_HWPT_SET_DIRTY, &track), 0);
+    CHECK(says("set dma-rate 200M\n", "ok"));
+    while (counter("dma-pages-written") < before + 100) {
+        poll(NULL, 0, 1);
+    }
+    CHECK(says("set dma-rate 0\n", "ok"));
+    CHECK_EQ(get_dirty(first, SIM_HWPT_DIRTY_NO_CLEAR), 0);
+    memset(again, 0, bytes);
+    CHECK(memcmp(first, again, bytes));
+
+    CHECK_EQ(ioctl(DEV, SIM_DEVICE_DETACH_PT, &detach), 0);
+    CHECK_EQ(get_dirty(again, SIM_HWPT_DIRTY_NO_CLEAR), 0);
+    CHECK(!memcmp(first, again, bytes));
+    CHECK_EQ(ioctl(DEV, SIM_DEVICE_ATTACH_PT, &att), 0);
+    CHECK_EQ(get_dirty(again, SIM_HWPT_DIRTY_NO_CLEAR), 0);
+    CHECK(!memcmp(first, again, bytes));
+    /* also when it is replaced by itself or by another one */
+    CHECK_EQ(ioctl(DEV, SIM_DEVICE_ATTACH_PT, &att), 0);
+    att.pt_id = ioas;
+    CHECK_EQ(ioctl(DEV, SIM_DEVICE_ATTACH_PT, &att), 0);
+    att.pt_id = hwpt;
+    CHECK_EQ(ioctl(DEV, SIM_DEVICE_ATTACH_PT, &att), 0);
+    CHECK_EQ(get_dirty(again, 0), 0);
+    CHECK(!memcmp(first, again, bytes));
+    memset(first, 0, bytes);
+    CHECK_EQ(get_dirty(again, 0), 0);
+    CHECK(!memcmp(first, again, bytes));
+
+    track.flags = 0;
+    CHECK_EQ(ioctl(IOMMU, SIM_HWPT_SET_DIRTY, &track), 0);
+    CHECK(fails(get_dirty(again, 0), EINVAL));
+}
+
+static void test_log_arguments(void)
+{
+    static VFIOSimRange ranges[VFIO_SIM_RANGES + 1];
+    struct sim_log_control start = {
+        .page_size = 4096, .ranges = (uintptr_t)ranges,
+    };
+    struct sim_hwpt_set_dirty track = {
+        .size = sizeof(track), .hwpt_id = hwpt,
+        .flags = SIM_HWPT_DIRTY_ENABLE,
+    };
+    uint64_t bitmap[3] = { 0, 0, 0x123 };
+    struct sim_hwpt_get_dirty dirty = {
+        .size = sizeof(dirty), .hwpt_id = hwpt, .iova = WINDOW,
+        .length = 127 * 4096 + 1, .page_size = 4096,
+        .data = (uintptr_t)bitmap,
+    };
+
+    CHECK(fails(feature(DEV, SIM_FEATURE_SET | SIM_FEATURE_LOG_START, &start,
+                        sizeof(start)), EINVAL));
+    start.num_ranges = VFIO_SIM_RANGES + 1;
+    CHECK(fails(feature(DEV, SIM_FEATURE_SET | SIM_FEATURE_LOG_START, &start,
+                        sizeof(start)), E2BIG));
+
+    track.size--;
+    CHECK(fails(ioctl(IOMMU, SIM_HWPT_SET_DIRTY, &track), EINVAL));
+    track.size++;
+    CHECK_EQ(ioctl(IOMMU, SIM_HWPT_SET_DIRTY, &track), 0);
+    CHECK(says("set dma-rate 1G\n", "ok"));
+    while (~bitmap[0] || ~bitmap[1]) {
+        CHECK_EQ(ioctl(IOMMU, SIM_HWPT_GET_DIRTY, &dirty), 0);
+        poll(NULL, 0, 1);
+    }
+    CHECK(says("set dma-rate 0\n", "ok"));
+    /* nothing is written behind the bitmap */
+    CHECK_EQ(bitmap[2], 0x123);
+    dirty.page_size = 1024;
+    CHECK(fails(ioctl(IOMMU, SIM_HWPT_GET_DIRTY, &dirty), EINVAL));
+    dirty.page_size = 4096;
+    dirty.size--;
+    CHECK(fails(ioctl(IOMMU, SIM_HWPT_GET_DIRTY, &dirty), EINVAL));
+    track.flags = 0;
+    CHECK_EQ(ioctl(IOMMU, SIM_HWPT_SET_DIRTY, &track), 0);
 }
 
 static void test_close_in_the_middle(void)
@@ -501,10 +637,29 @@ static void test_close(void)
     CHECK_EQ(close(DEV2), 0);
 }
 
+/* Be what "vfio-sim run" starts in place of QEMU. */
+static int host(void)
+{
+    struct sim_bind bind = { .argsz = sizeof(bind), .iommufd = IOMMU };
+    char byte;
+
+    if (ioctl(DEV, SIM_DEVICE_BIND_IOMMUFD, &bind)) {
+        perror("bind");
+        return 1;
+    }
+    while (read(STDIN_FILENO, &byte, 1) > 0) {
+        /* wait */
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     const char *dir = getenv("VFIO_SIM_TEST_DIR");
 
+    if (argc > 1 && !strcmp(argv[1], "--host")) {
+        return host();
+    }
     if (!dir) {
         char tmp[] = "/tmp/vfio-sim-test-XXXXXX";
         char *env;
@@ -549,12 +704,15 @@ int main(int argc, char **argv)
 
     RUN(test_not_bound);
     RUN(test_attach);
+    RUN(test_kvm);
     RUN(test_map);
     RUN(test_info);
     RUN(test_features);
     RUN(test_control);
     RUN(test_migrate);
     RUN(test_hold);
+    RUN(test_hwpt_keeps);
+    RUN(test_log_arguments);
     RUN(test_close_in_the_middle);
     RUN(test_unmap_under_dma);
     RUN(test_fork);

@@ -102,7 +102,8 @@ static void test_bad(void)
         "p:1: fail-state = error: not one of the words that it takes");
     bad("say-stop = nonsense",
         "p:1: say-stop = nonsense: "
-        "must be truth, zero, max, random, error or a number");
+        "must be truth, zero, max, random, error, growing, "
+        "shrinking or a number");
     bad("p2p = on\n\np2p = off", "p:3: p2p was already given in line 1");
     bad("dma-base = 100\n",
         "p:1: dma-base and dma-size must be multiples of 4096");
@@ -178,7 +179,7 @@ static void test_override(void)
     CHECK_EQ(cfg.stop_bytes, 7168);
 }
 
-/* What get says, set takes; and the default is what the README says. */
+/* What get says, set takes. */
 static void test_round_trip(void)
 {
     VFIOSimConfig other;

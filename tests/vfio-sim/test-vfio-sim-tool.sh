@@ -1,13 +1,14 @@
 #!/bin/bash
 #
 # Tests of the vfio-sim command.  Usage: test-vfio-sim-tool.sh TOOL LIBRARY
-# PROFILES
+# PROFILES HOST, where HOST --host uses a device until its input ends
 #
 # SPDX-License-Identifier: GPL-2.0-or-later
 
 tool=$1
 library=$2
 profiles=$3
+host=$4
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 count=0
@@ -74,6 +75,43 @@ check "run: print" 0 "'VFIO_SIM_IOMMUFD=fd=100,change-process=off'" \
 check "ctl: no socket" 2 "SOCKET and a command" "$tool" ctl
 check "ctl: bad command" 2 "wrong command" "$tool" ctl "$tmp/x" frob
 check "ctl: bad set" 2 "not of the form" "$tool" ctl "$tmp/x" wait frob
+
+# A device that lives until the input of its program ends
+coproc live { "${run[@]}" -c "$tmp/ctl" -d default,stop-bytes=2M \
+    -- "$host" --host; }
+live_pid=$!
+live_in=${live[1]}
+ctl=("$tool" ctl "$tmp/ctl/dev0.sock")
+
+check "ctl: get" 0 "stop-bytes=2097152" "${ctl[@]}" get stop-bytes
+check "ctl: get all" 0 "hold=none" "${ctl[@]}" get
+check "ctl: get unknown" 2 "unknown key 'frob'" "${ctl[@]}" get frob
+check "ctl: set" 0 "" "${ctl[@]}" set stop-bytes=3M say-stop=growing
+check "ctl: set was done" 0 $'stop-bytes=3145728\nsay-stop=growing' \
+    "${ctl[@]}" get stop-bytes say-stop
+check "ctl: set: bad value" 2 "p2p = x: must be on or off" \
+    "${ctl[@]}" set p2p=x
+check "ctl: stats" 0 $'state=running\nholding=0' "${ctl[@]}" stats
+check "ctl: wait" 0 "" "${ctl[@]}" wait state=running 20
+check "ctl: wait in vain" 1 "sessions is still 0" \
+    "${ctl[@]}" wait "sessions>0" 0.1
+
+# shellcheck disable=SC2317 # check calls it
+wait_and_set() {
+    "${ctl[@]}" wait "stop-bytes>=4194304" 20 &
+    sleep 0.1
+    "${ctl[@]}" set stop-bytes=4M && wait $!
+}
+check "ctl: wait for set" 0 "" wait_and_set
+
+exec {live_in}>&-
+wait "$live_pid"
+check "run: the socket is removed" 1 "" test -e "$tmp/ctl/dev0.sock"
+echo precious > "$tmp/ctl/dev0.sock"
+check "run: control is a file" 2 \
+    "control=$tmp/ctl/dev0.sock exists, and is not a socket" \
+    "${run[@]}" -c "$tmp/ctl" -d default -- "$host" --host
+check "run: the file is left alone" 0 "precious" cat "$tmp/ctl/dev0.sock"
 
 echo "1..$count"
 exit $((failures != 0))

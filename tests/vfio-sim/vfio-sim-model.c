@@ -17,6 +17,8 @@
 #define RATE_SLICE_NS   10000000ull
 /* DMA that was not done for lack of time is forgotten after this */
 #define DMA_BACKLOG_NS  100000000ull
+/* A size that is said to be growing grows by this at least */
+#define GROW_MIN        65536ull
 
 /* Words of a frame's header */
 enum {
@@ -311,8 +313,10 @@ void vfio_sim_sizes(VFIOSim *s, uint64_t now, uint64_t *initial,
     }
 }
 
-static int say(VFIOSim *s, const VFIOSimSay *how, uint64_t *value)
+static int say(VFIOSim *s, VFIOSimSay *how, uint64_t *value)
 {
+    uint64_t step = *value / 8 > GROW_MIN ? *value / 8 : GROW_MIN;
+
     switch (how->how) {
     case VFIO_SIM_SAY_ZERO:
         *value = 0;
@@ -329,6 +333,15 @@ static int say(VFIOSim *s, const VFIOSimSay *how, uint64_t *value)
     case VFIO_SIM_SAY_ERROR:
         s->stats.faults++;
         return -EIO;
+    case VFIO_SIM_SAY_GROWING:
+    case VFIO_SIM_SAY_SHRINKING:
+        if (how->said) {
+            *value = how->how == VFIO_SIM_SAY_GROWING ?
+                     add_sat(how->number, step) : how->number / 2;
+        }
+        how->said = true;
+        how->number = *value;
+        return 0;
     default:
         return 0;
     }
@@ -363,7 +376,7 @@ int vfio_sim_data_size(VFIOSim *s, uint64_t now, uint64_t *length)
     s->stats.data_size_calls++;
     vfio_sim_sizes(s, now, &initial, &dirty, &stop);
     /* All that would have to be read if the device were stopped now */
-    *length = initial + dirty + stop;
+    *length = add_sat(add_sat(initial, dirty), stop);
     if (say(s, &s->cfg.say_stop, length)) {
         return -EIO;
     }
@@ -381,6 +394,12 @@ int vfio_sim_configure(VFIOSim *s, uint64_t now, const VFIOSimConfig *cfg,
     if (moved && s->dma.count &&
         (s->log[0].on || s->log[1].on || is_saving(s->state))) {
         /* what was written could no longer be reported and sent */
+        return -EBUSY;
+    }
+    if ((!cfg->precopy && is_precopy(s->state)) ||
+        (!cfg->p2p && (s->state == VFIO_SIM_RUNNING_P2P ||
+                       s->state == VFIO_SIM_PRE_COPY_P2P))) {
+        /* it would be in a state that it does not have */
         return -EBUSY;
     }
     tick(s, now);
@@ -1217,7 +1236,10 @@ int vfio_sim_log_start(VFIOSim *s, unsigned int log,
 {
     VFIOSimLog *l = &s->log[log];
 
-    if (l->on || nr_ranges > VFIO_SIM_RANGES) {
+    if (nr_ranges > VFIO_SIM_RANGES) {
+        return -E2BIG;
+    }
+    if (l->on || !nr_ranges) {
         return -EINVAL;
     }
     memcpy(l->ranges, ranges, nr_ranges * sizeof(*ranges));

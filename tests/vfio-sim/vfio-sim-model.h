@@ -47,6 +47,8 @@ enum {
     VFIO_SIM_SAY_MAX,
     VFIO_SIM_SAY_RANDOM,
     VFIO_SIM_SAY_ERROR,
+    VFIO_SIM_SAY_GROWING,
+    VFIO_SIM_SAY_SHRINKING,
     VFIO_SIM_SAY_NUMBER,
 };
 
@@ -70,6 +72,7 @@ enum {
 
 typedef struct VFIOSimSay {
     uint32_t how;
+    bool said;                  /* growing, shrinking: number was said */
     uint64_t number;
 } VFIOSimSay;
 
@@ -107,9 +110,8 @@ enum {
     VFIO_SIM_EFFECT_INITIAL = 1 << 0,
     VFIO_SIM_EFFECT_DIRTY = 1 << 1,
     VFIO_SIM_EFFECT_STOP = 1 << 2,
-    VFIO_SIM_EFFECT_RATE = 1 << 3,
-    VFIO_SIM_EFFECT_FAIL = 1 << 4,
-    VFIO_SIM_EFFECT_DMA = 1 << 5,
+    VFIO_SIM_EFFECT_FAIL = 1 << 3,
+    VFIO_SIM_EFFECT_DMA = 1 << 4,
 };
 
 typedef struct VFIOSimStats {

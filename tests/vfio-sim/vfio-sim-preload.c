@@ -66,10 +66,12 @@ typedef struct SimDevice {
     int listener;
     pthread_mutex_t transition;
     pthread_mutex_t lock;
+    /* set under the lock, read without: */
+    atomic_bool bound;
+    _Atomic uint32_t dirty_log;         /* sim.cfg.dirty_log */
     /* under the lock: */
     pthread_cond_t cond;
     VFIOSim sim;
-    bool bound;
     uint32_t id;
     uint32_t ioas;
     uint32_t hwpt;
@@ -93,6 +95,10 @@ typedef struct SimObject {
     bool is_hwpt;
     bool dirty_tracking;
     bool tracking_on;
+    /* pages that devices wrote which are not attached any more */
+    uint64_t *kept;
+    size_t nr_kept;
+    size_t max_kept;
 } SimObject;
 
 typedef struct SimClient {
@@ -136,6 +142,19 @@ static int (*real_close)(int);
             SAY(fmt, ##__VA_ARGS__); \
         } \
     } while (0)
+
+__attribute__((noreturn, format(printf, 1, 2)))
+static void fatal(const char *fmt, ...)
+{
+    va_list ap;
+
+    dprintf(STDERR_FILENO, "vfio-sim: ");
+    va_start(ap, fmt);
+    vdprintf(STDERR_FILENO, fmt, ap);
+    va_end(ap);
+    dprintf(STDERR_FILENO, "\n");
+    _exit(2);
+}
 
 /* ------------------------------------------------------ the real calls -- */
 
@@ -223,6 +242,13 @@ static SimObject *object_find(uint32_t id)
     return o;
 }
 
+static SimObject *ioas_find(uint32_t id)
+{
+    SimObject *o = object_find(id);
+
+    return o && !o->is_hwpt ? o : NULL;
+}
+
 static SimObject *object_new(void)
 {
     SimObject *o = calloc(1, sizeof(*o));
@@ -282,7 +308,7 @@ static int map_add(uint32_t ioas, uint32_t flags, uint64_t iova,
         iova + length - 1 < iova) {
         return -EINVAL;
     }
-    if (!object_find(ioas)) {
+    if (!ioas_find(ioas)) {
         return -ENOENT;
     }
     for (m = maps; m; m = m->next) {
@@ -332,7 +358,7 @@ static int iova_ranges(struct sim_ioas_iova_ranges *arg)
     };
     uint32_t room = arg->num_iovas;
 
-    if (!object_find(arg->ioas_id)) {
+    if (!ioas_find(arg->ioas_id)) {
         return -ENOENT;
     }
     arg->num_iovas = 2;
@@ -358,16 +384,16 @@ static SimDevice *device_by_id(uint32_t id)
 
 static bool iommu_log(SimDevice *d)
 {
-    return d->sim.cfg.dirty_log & VFIO_SIM_LOG_IOMMU;
+    return d->dirty_log & VFIO_SIM_LOG_IOMMU;
 }
 
 static int hwpt_alloc(struct sim_hwpt_alloc *arg)
 {
     SimDevice *d = device_by_id(arg->dev_id);
-    SimObject *ioas = object_find(arg->pt_id);
+    SimObject *ioas = ioas_find(arg->pt_id);
     SimObject *o;
 
-    if (!d || !ioas || ioas->is_hwpt) {
+    if (!d || !ioas) {
         return -ENOENT;
     }
     if (arg->data_type ||
@@ -414,6 +440,7 @@ static int object_destroy(uint32_t id)
     if (!o->is_hwpt) {
         unmap_range(id, 0, UINT64_MAX);
     }
+    free(o->kept);
     free(o);
     return 0;
 }
@@ -447,6 +474,36 @@ static void device_follow_hwpt(SimDevice *d, bool on)
     }
 }
 
+/*
+ * It is the page table that keeps what was not reported yet, also when the
+ * device goes.  Called with both locks held.
+ */
+static void hwpt_keep(SimObject *o, const SimDevice *d)
+{
+    const VFIOSimLog *log = &d->sim.log[1];
+    uint64_t i;
+
+    if (!log->on || !log->bits) {
+        return;
+    }
+    for (i = 0; i < d->sim.dma.pages; i++) {
+        if (!(log->bits[i / 64] >> (i % 64) & 1)) {
+            continue;
+        }
+        if (o->nr_kept == o->max_kept) {
+            size_t max = o->max_kept ? 2 * o->max_kept : 1024;
+            uint64_t *kept = realloc(o->kept, max * sizeof(*kept));
+
+            if (!kept) {
+                fatal("out of memory");
+            }
+            o->kept = kept;
+            o->max_kept = max;
+        }
+        o->kept[o->nr_kept++] = d->sim.dma.base + i * VFIO_SIM_PAGE;
+    }
+}
+
 static int hwpt_set_dirty(const struct sim_hwpt_set_dirty *arg)
 {
     bool on = arg->flags & SIM_HWPT_DIRTY_ENABLE;
@@ -454,6 +511,9 @@ static int hwpt_set_dirty(const struct sim_hwpt_set_dirty *arg)
     SimObject *o;
     int ret = 0;
 
+    if (arg->size < sizeof(*arg)) {
+        return -EINVAL;
+    }
     pthread_mutex_lock(&iommu_lock);
     o = object_find(arg->hwpt_id);
     if (!o || !o->is_hwpt) {
@@ -461,6 +521,9 @@ static int hwpt_set_dirty(const struct sim_hwpt_set_dirty *arg)
     } else if (!o->dirty_tracking) {
         ret = -EOPNOTSUPP;
     } else {
+        if (on != o->tracking_on) {
+            o->nr_kept = 0;
+        }
         o->tracking_on = on;
     }
     pthread_mutex_unlock(&iommu_lock);
@@ -483,15 +546,19 @@ typedef struct SimBitmap {
     uint64_t *bits;
 } SimBitmap;
 
+/* A page is within one bit's range, and begins in what was asked for. */
 static void bitmap_set(void *opaque, uint64_t iova)
 {
     SimBitmap *b = opaque;
-    uint64_t first = (iova - b->iova) / b->page_size;
-    uint64_t last = (iova - b->iova + VFIO_SIM_PAGE - 1) / b->page_size;
+    uint64_t bit = (iova - b->iova) / b->page_size;
 
-    for (; first <= last; first++) {
-        b->bits[first / 64] |= 1ull << (first % 64);
-    }
+    b->bits[bit / 64] |= 1ull << (bit % 64);
+}
+
+static bool bitmap_bad(uint64_t iova, uint64_t length, uint64_t page_size)
+{
+    return page_size < VFIO_SIM_PAGE || page_size & (page_size - 1) ||
+           iova % page_size || !length || iova + length - 1 < iova;
 }
 
 static int log_report(SimDevice *d, unsigned int log, uint64_t iova,
@@ -500,12 +567,32 @@ static int log_report(SimDevice *d, unsigned int log, uint64_t iova,
 {
     SimBitmap b = { iova, page_size, (uint64_t *)(uintptr_t)bitmap };
 
-    if (!page_size || page_size & (page_size - 1) || iova % page_size ||
-        !length || iova + length - 1 < iova) {
+    if (bitmap_bad(iova, length, page_size)) {
         return -EINVAL;
     }
     return vfio_sim_log_report(&d->sim, log, iova, length, clear, bitmap_set,
                                &b);
+}
+
+static void kept_report(SimObject *o, const struct sim_hwpt_get_dirty *arg)
+{
+    SimBitmap b = {
+        arg->iova, arg->page_size, (uint64_t *)(uintptr_t)arg->data
+    };
+    bool clear = !(arg->flags & SIM_HWPT_DIRTY_NO_CLEAR);
+    size_t i, n;
+
+    for (i = 0, n = 0; i < o->nr_kept; i++) {
+        bool asked = o->kept[i] - arg->iova < arg->length;
+
+        if (asked) {
+            bitmap_set(&b, o->kept[i]);
+        }
+        if (!asked || !clear) {
+            o->kept[n++] = o->kept[i];
+        }
+    }
+    o->nr_kept = n;
 }
 
 static int hwpt_get_dirty(const struct sim_hwpt_get_dirty *arg)
@@ -514,12 +601,18 @@ static int hwpt_get_dirty(const struct sim_hwpt_get_dirty *arg)
     SimObject *o;
     int ret = 0;
 
+    if (arg->size < sizeof(*arg) ||
+        bitmap_bad(arg->iova, arg->length, arg->page_size)) {
+        return -EINVAL;
+    }
     pthread_mutex_lock(&iommu_lock);
     o = object_find(arg->hwpt_id);
     if (!o || !o->is_hwpt) {
         ret = -ENOENT;
     } else if (!o->tracking_on) {
         ret = -EINVAL;
+    } else {
+        kept_report(o, arg);
     }
     pthread_mutex_unlock(&iommu_lock);
 
@@ -590,6 +683,9 @@ static int iommu_locked(uint32_t request, void *arg)
         all = !a->iova && a->length == UINT64_MAX;
         if (!a->length || (!all && a->iova + a->length - 1 < a->iova)) {
             return -EINVAL;
+        }
+        if (!ioas_find(a->ioas_id)) {
+            return -ENOENT;
         }
         bytes = unmap_range(a->ioas_id, a->iova,
                             all ? UINT64_MAX : a->iova + a->length - 1);
@@ -853,7 +949,7 @@ static int device_reset(SimDevice *d)
 
 static bool device_log(SimDevice *d)
 {
-    return d->sim.cfg.dirty_log & VFIO_SIM_LOG_DEVICE;
+    return d->dirty_log & VFIO_SIM_LOG_DEVICE;
 }
 
 static int feature_data(SimDevice *d, uint32_t feature, bool get, void *data)
@@ -1036,6 +1132,17 @@ static int device_bind(SimDevice *d, struct sim_bind *arg)
     return ret;
 }
 
+/* Called with both locks held */
+static void device_detach(SimDevice *d)
+{
+    if (d->hwpt) {
+        hwpt_keep(object_find(d->hwpt), d);
+    }
+    d->ioas = 0;
+    d->hwpt = 0;
+    device_follow_hwpt(d, false);
+}
+
 static int device_attach(SimDevice *d, const struct sim_attach *arg)
 {
     bool tracking = false;
@@ -1054,6 +1161,7 @@ static int device_attach(SimDevice *d, const struct sim_attach *arg)
         /* the page table enforces what this device's IOMMU cannot do */
         ret = -EINVAL;
     } else {
+        device_detach(d);
         d->ioas = o->ioas;
         d->hwpt = o->is_hwpt ? o->id : 0;
         tracking = o->tracking_on;
@@ -1065,14 +1173,6 @@ static int device_attach(SimDevice *d, const struct sim_attach *arg)
     pthread_mutex_unlock(&d->lock);
     dma_kick();
     return ret;
-}
-
-/* Called with both locks held */
-static void device_detach(SimDevice *d)
-{
-    d->ioas = 0;
-    d->hwpt = 0;
-    device_follow_hwpt(d, false);
 }
 
 static int device_ioctl(SimDevice *d, uint32_t request, void *arg)
@@ -1308,8 +1408,11 @@ static void control_set(SimDevice *d, const char *name, const char *value,
         return;
     }
     ret = vfio_sim_configure(&d->sim, now_ns(), &cfg, key->effects);
+    d->dirty_log = d->sim.cfg.dirty_log;
     if (ret) {
-        snprintf(out, len, "error: %s = %s: %s", name, value, strerror(-ret));
+        snprintf(out, len, "error: %s = %s: %s", name, value,
+                 ret == -EBUSY ? "the device is using it now" :
+                                 strerror(-ret));
         return;
     }
     snprintf(out, len, "ok");
@@ -1428,14 +1531,20 @@ static void *control_thread(void *opaque)
 static void control_listen(SimDevice *d)
 {
     struct sockaddr_un sun = { .sun_family = AF_UNIX };
+    struct stat st;
     int fd;
 
     if (!d->control) {
         return;
     }
+    if (!lstat(d->control, &st)) {
+        if (!S_ISSOCK(st.st_mode)) {
+            fatal("control=%s exists, and is not a socket", d->control);
+        }
+        unlink(d->control);             /* of a program that was killed */
+    }
     memcpy(sun.sun_path, d->control, strlen(d->control) + 1);
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    unlink(d->control);
     if (fd < 0 || bind(fd, (struct sockaddr *)&sun, sizeof(sun)) ||
         listen(fd, 8)) {
         SAY("cannot listen on %s: %s", d->control, strerror(errno));
@@ -1519,19 +1628,6 @@ static void finish(void)
             unlink(devices[i]->control);
         }
     }
-}
-
-__attribute__((noreturn, format(printf, 1, 2)))
-static void fatal(const char *fmt, ...)
-{
-    va_list ap;
-
-    dprintf(STDERR_FILENO, "vfio-sim: ");
-    va_start(ap, fmt);
-    vdprintf(STDERR_FILENO, fmt, ap);
-    va_end(ap);
-    dprintf(STDERR_FILENO, "\n");
-    _exit(2);
 }
 
 static void *hook_alloc(void *opaque, size_t size)
@@ -1704,6 +1800,7 @@ static void init_device(char *spec)
     if (vfio_sim_init(&d->sim, &cfg, &hooks, d, seed, now_ns())) {
         fatal("out of memory");
     }
+    d->dirty_log = cfg.dirty_log;
     devices[nr_devices] = d;
     if (fd_kind(d->fd)) {
         fatal("VFIO_SIM_DEVICES: file descriptor %d is used twice", d->fd);

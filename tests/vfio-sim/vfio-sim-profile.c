@@ -24,7 +24,7 @@ static const char *const names_log[] = {
 };
 static const char *const names_bool[] = { "off", "on", NULL };
 static const char *const names_say[] = {
-    "truth", "zero", "max", "random", "error", NULL
+    "truth", "zero", "max", "random", "error", "growing", "shrinking", NULL
 };
 
 #define AT(field) .offset = offsetof(VFIOSimConfig, field)
@@ -59,10 +59,9 @@ const VFIOSimKey vfio_sim_keys[] = {
          .max = 1ull << 60,
          .doc = "dirty data when PRE_COPY starts; set during a precopy: "
                 "what is left"),
-    RATE("dirty-rate", dirty_rate, EFFECT(RATE),
+    RATE("dirty-rate", dirty_rate,
          .doc = "how fast dirty data appears in PRE_COPY"),
-    LIMIT("dirty-ceiling", dirty_ceiling, "unlimited", EFFECT(RATE),
-          .max = 1ull << 60,
+    LIMIT("dirty-ceiling", dirty_ceiling, "unlimited", .max = 1ull << 60,
           .doc = "most dirty data that appears by itself"),
     SIZE("stop-bytes", stop_bytes, EFFECT(STOP), .max = 1ull << 60,
          .doc = "data that can only be read while stopped, at least 128; "
@@ -271,7 +270,8 @@ const char *vfio_sim_key_set(VFIOSimConfig *cfg, const VFIOSimKey *key,
         } else {
             why = parse_number(value, true, &say.number);
             if (why) {
-                return "must be truth, zero, max, random, error or a number";
+                return "must be truth, zero, max, random, error, growing, "
+                       "shrinking or a number";
             }
             say.how = VFIO_SIM_SAY_NUMBER;
         }

@@ -28,7 +28,6 @@ typedef struct VfioSimVM {
     /* Kept up to date from the events */
     uint64_t last_pass;
     uint64_t n_stop;
-    uint64_t n_resume;
 } VfioSimVM;
 
 /* What guest to run; none of them needs any firmware */
