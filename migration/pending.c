@@ -42,7 +42,8 @@ uint64_t mig_pending_total(const MigPendingData *pending)
                           pending->postcopy_bytes);
 }
 
-bool mig_pending_all_moved(const MigPendingData *pending, bool postcopy_ram)
+/* Is nothing left that iterating could move? */
+static bool all_moved(const MigPendingData *pending, bool postcopy_ram)
 {
     return !pending->precopy_bytes &&
            !(postcopy_ram && pending->postcopy_bytes);
@@ -59,7 +60,7 @@ bool mig_pending_exact_due(const MigPendingData *estimate, uint64_t threshold,
         return true;
     }
 
-    return mig_pending_all_moved(estimate, postcopy_ram);
+    return all_moved(estimate, postcopy_ram);
 }
 
 /* a * b / c, rounded down, saturating; c is not 0 */

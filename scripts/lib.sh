@@ -94,6 +94,13 @@ free_mib()
     df -Pk "$d" | awk 'NR == 2 { print int($4 / 1024) }'
 }
 
+# not_full MIB: something failed; if that is because there is no room, say so
+not_full()
+{
+    [ "$(free_mib "$top")" -ge "$1" ] ||
+        die "the disk of $build is full: make room, then run this again"
+}
+
 # need_space MIB WHAT
 need_space()
 {

@@ -41,23 +41,13 @@ uint64_t mig_pending_total(const MigPendingData *pending);
 uint64_t mig_pending_before_postcopy(const MigPendingData *pending);
 
 /**
- * mig_pending_all_moved: is nothing left that iterating could move?
- *
- * Then only a new look at guest and devices (an exact query) can bring the
- * migration closer to its end: pages may have been dirtied, or a device may
- * have less to move while stopped.
- *
- * @pending: any query's result
- * @postcopy_ram: RAM is counted as postcopy bytes
- */
-bool mig_pending_all_moved(const MigPendingData *pending, bool postcopy_ram);
-
-/**
  * mig_pending_exact_due: does the estimate call for an exact query?
  *
  * It does where the estimate says that a switchover might be possible, as
- * no switchover may rest on an estimate, and where iterating has nothing
- * left to do.
+ * no switchover may rest on an estimate.  It also does where nothing is left
+ * that iterating could move: then only a new look at guest and devices can
+ * bring the migration closer to its end, as pages may have been dirtied, or a
+ * device may have less to move while stopped.
  *
  * @estimate: the result of an estimate query
  * @threshold: what a switchover may cost, in bytes
