@@ -19,11 +19,13 @@
  * @postcopy_bytes: can move after the guest has started on the destination;
  *                  RAM counts here when postcopy-ram is on, although it
  *                  moves during precopy as well
+ * @acks_missing: devices that wait for a switchover ack of the destination
  */
 typedef struct MigPendingData {
     uint64_t precopy_bytes;
     uint64_t stopcopy_bytes;
     uint64_t postcopy_bytes;
+    unsigned int acks_missing;
 } MigPendingData;
 
 /* Add @bytes to one part, saturating.  Any value is allowed. */

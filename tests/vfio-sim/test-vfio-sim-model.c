@@ -66,6 +66,11 @@ static void discard(VFIOSim *s)
     free(s);
 }
 
+static size_t min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 static int live(VFIOSim *s, uint64_t now, const char *assignment)
 {
     VFIOSimConfig cfg = s->cfg;
@@ -75,6 +80,14 @@ static int live(VFIOSim *s, uint64_t now, const char *assignment)
     snprintf(name, sizeof(name), "%.*s", (int)strcspn(assignment, "="),
              assignment);
     return vfio_sim_configure(s, now, &cfg, vfio_sim_key_find(name)->effects);
+}
+
+/* The precopy query, without its flags */
+static int query(VFIOSim *s, uint64_t now, uint64_t *initial, uint64_t *dirty)
+{
+    uint32_t flags = 0;
+
+    return vfio_sim_precopy_info(s, s->session, now, initial, dirty, &flags);
 }
 
 static int64_t get(VFIOSim *s, uint64_t now, void *buf, size_t len)
@@ -306,7 +319,7 @@ static void test_error_and_reset(void)
 {
     VFIOSim *s = device_in("", VFIO_SIM_ERROR);
     uint8_t buf[64];
-    uint32_t session;
+    uint32_t session, flags;
     uint64_t wait, a, b;
 
     CHECK_EQ(s->session, 0);
@@ -320,7 +333,7 @@ static void test_error_and_reset(void)
     vfio_sim_reset(s, 0);
     CHECK_EQ(s->state, VFIO_SIM_RUNNING);
     CHECK_EQ(vfio_sim_read(s, session, 0, buf, 64, &wait), -ENODEV);
-    CHECK_EQ(vfio_sim_precopy_info(s, session, 0, &a, &b), -ENODEV);
+    CHECK_EQ(vfio_sim_precopy_info(s, session, 0, &a, &b, &flags), -ENODEV);
     CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_RESUMING), 0);
     CHECK_EQ(vfio_sim_write(s, session, 0, buf, 64, &wait), -ENODEV);
     CHECK_EQ(vfio_sim_read(s, s->session, 0, buf, 64, &wait), -EINVAL);
@@ -345,11 +358,11 @@ static void check_sizes(VFIOSim *s, uint64_t now, uint64_t initial,
     CHECK_EQ(vfio_sim_data_size(s, now, &all), 0);
     CHECK_EQ(all, initial + dirty + stop);
     if (s->state == VFIO_SIM_PRE_COPY || s->state == VFIO_SIM_PRE_COPY_P2P) {
-        CHECK_EQ(vfio_sim_precopy_info(s, s->session, now, &i, &d), 0);
+        CHECK_EQ(query(s, now, &i, &d), 0);
         CHECK_EQ(i, initial);
         CHECK_EQ(d, dirty);
     } else {
-        CHECK_EQ(vfio_sim_precopy_info(s, s->session, now, &i, &d),
+        CHECK_EQ(query(s, now, &i, &d),
                  s->session ? -EINVAL : -ENODEV);
     }
 }
@@ -695,6 +708,487 @@ static void test_stream_again(void)
     discard(d);
 }
 
+/* -------------------------------------------------- re-initialisation -- */
+
+#define REINIT VFIO_SIM_INFO_REINIT
+/* What a caller leaves in the flags, to see that they are left alone */
+#define FLAGS_BEFORE 0x5a5a0000u
+
+static void check_query(VFIOSim *s, uint64_t now, uint64_t initial,
+                        uint64_t dirty, uint32_t flags)
+{
+    uint32_t f = FLAGS_BEFORE;
+    uint64_t i, d;
+
+    CHECK_EQ(vfio_sim_precopy_info(s, s->session, now, &i, &d, &f), 0);
+    CHECK_EQ(i, initial);
+    CHECK_EQ(d, dirty);
+    CHECK_EQ(f, flags);
+    CHECK_EQ(s->stats.said_initial, initial);
+    CHECK_EQ(s->stats.said_dirty, dirty);
+}
+
+/* A device in PRE_COPY that was opted in, and whose initial data was read */
+static VFIOSim *device_v2(const char *keys)
+{
+    static uint8_t buf[4 * MIB];
+    VFIOSim *s = device(keys);
+
+    vfio_sim_set_v2(s, true);
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY), 0);
+    CHECK_EQ(drain(s, 0, buf, sizeof(buf), MIB), s->cfg.initial_bytes);
+    return s;
+}
+
+static void test_v2(void)
+{
+    VFIOSim *s = device("");
+
+    CHECK(vfio_sim_has_v2(s));
+    CHECK(!s->v2);
+    live(s, 0, "precopy-v2=off");
+    CHECK(!vfio_sim_has_v2(s));
+    live(s, 0, "precopy-v2=on");
+    CHECK(vfio_sim_has_v2(s));
+    live(s, 0, "precopy=off");
+    CHECK(!vfio_sim_has_v2(s));
+    discard(s);
+
+    /* the opt-in outlives sessions and resets; without news no flag */
+    s = device("initial-bytes=1M");
+    vfio_sim_set_v2(s, true);
+    vfio_sim_reset(s, 0);
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY), 0);
+    check_query(s, 0, MIB, 0, 0);
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_RUNNING), 0);
+    vfio_sim_set_v2(s, false);
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY), 0);
+    check_query(s, 0, MIB, 0, FLAGS_BEFORE);
+    CHECK_EQ(s->stats.reinit_flags, 0);
+    CHECK_EQ(s->stats.reinits, 0);
+    discard(s);
+}
+
+static void test_reinit_now(void)
+{
+    VFIOSim *s = device_v2("initial-bytes=1M reinit-bytes=2M "
+                           "dirty-rate=1M stop-bytes=4M");
+    static uint8_t buf[8 * MIB];
+    size_t n;
+
+    check_query(s, S, 0, MIB, 0);
+    CHECK_EQ(live(s, S, "reinit-at=now"), 0);
+    CHECK_EQ(s->stats.reinits, 1);
+    check_sizes(s, S, 2 * MIB, 0, 4 * MIB);
+    /* dirty data is relative to the new initial data */
+    check_query(s, 2 * S, 2 * MIB, MIB, REINIT);
+    /* what is left of it is added to, and another key does not repeat it */
+    CHECK_EQ(get(s, 2 * S, buf, 100), 100);
+    check_query(s, 2 * S, 2 * MIB - 100, MIB, REINIT);
+    live(s, 2 * S, "reinit-count=0");
+    live(s, 2 * S, "stop-bytes=3M");
+    CHECK_EQ(s->stats.reinits, 1);
+    live(s, 2 * S, "reinit-at=now");
+    check_query(s, 2 * S, 4 * MIB - 100, 0, REINIT);
+    /* one byte is enough for the flag to stay */
+    live(s, 2 * S, "dirty-rate=0");
+    for (n = 0; n < 4 * MIB - 101; ) {
+        n += get(s, 2 * S, buf, min_size(MIB, 4 * MIB - 101 - n));
+    }
+    check_query(s, 2 * S, 1, 0, REINIT);
+    CHECK_EQ(get(s, 2 * S, buf, 10), 1);
+    check_query(s, 2 * S, 0, 0, 0);
+    CHECK_EQ(s->stats.read_bytes_initial, 5 * MIB);
+    CHECK_EQ(vfio_sim_set_state(s, 2 * S, VFIO_SIM_STOP_COPY), 0);
+    CHECK_EQ(s->stats.initial_unread_at_stop, 0);
+    CHECK_EQ(s->stats.reinits, 2);
+
+    /* set outside of PRE_COPY it is there as soon as that is entered, once */
+    live(s, 2 * S, "reinit-at=now");
+    CHECK_EQ(s->stats.reinits, 2);
+    CHECK_EQ(vfio_sim_set_state(s, 2 * S, VFIO_SIM_RUNNING), 0);
+    CHECK_EQ(vfio_sim_set_state(s, 2 * S, VFIO_SIM_PRE_COPY), 0);
+    check_query(s, 2 * S, 3 * MIB, 0, REINIT);
+    CHECK_EQ(vfio_sim_set_state(s, 2 * S, VFIO_SIM_STOP_COPY), 0);
+    CHECK_EQ(s->stats.initial_unread_at_stop, 3 * MIB);
+    CHECK_EQ(vfio_sim_set_state(s, 2 * S, VFIO_SIM_RUNNING), 0);
+    CHECK_EQ(vfio_sim_set_state(s, 2 * S, VFIO_SIM_PRE_COPY), 0);
+    /* nor does the flag outlive its session */
+    check_query(s, 2 * S, MIB, 0, 0);
+    CHECK_EQ(s->stats.reinits, 3);
+    discard(s);
+}
+
+static void test_reinit_flag(void)
+{
+    VFIOSim *s = device_v2("initial-bytes=1M reinit-bytes=1M "
+                           "reinit-flag=once");
+    static uint8_t buf[MIB];
+
+    live(s, 0, "reinit-at=now");
+    /* a query that fails has told nobody */
+    live(s, 0, "say-dirty=error");
+    CHECK_EQ(query(s, 0, &(uint64_t){ 0 }, &(uint64_t){ 0 }), -EIO);
+    live(s, 0, "say-dirty=truth");
+    check_query(s, 0, MIB, 0, REINIT);
+    check_query(s, 0, MIB, 0, 0);
+    /* the first query has it, also if the data has gone */
+    live(s, 0, "reinit-at=now");
+    CHECK_EQ(drain(s, 0, buf, MIB, MIB), MIB);
+    CHECK_EQ(drain(s, 0, buf, MIB, MIB), MIB);
+    check_query(s, 0, 0, 0, REINIT);
+    check_query(s, 0, 0, 0, 0);
+    /* unlike the other way */
+    live(s, 0, "reinit-flag=until-read");
+    live(s, 0, "reinit-at=now");
+    CHECK_EQ(drain(s, 0, buf, MIB, MIB), MIB);
+    live(s, 0, "initial-bytes=1M");
+    check_query(s, 0, MIB, 0, 0);
+    live(s, 0, "initial-bytes=0");
+    check_query(s, 0, 0, 0, 0);
+    /* a re-initialisation may have nothing to give */
+    live(s, 0, "reinit-bytes=0");
+    live(s, 0, "reinit-at=now");
+    check_query(s, 0, 0, 0, 0);
+    live(s, 0, "reinit-flag=once");
+    live(s, 0, "reinit-at=now");
+    check_query(s, 0, 0, 0, REINIT);
+    CHECK_EQ(s->stats.reinits, 5);
+    CHECK_EQ(s->stats.reinit_flags, 3);
+    discard(s);
+}
+
+/* Without the opt-in the same data is called dirty. */
+static void test_reinit_v1(void)
+{
+    VFIOSim *s = device("initial-bytes=1M reinit-bytes=2M dirty-bytes=512K "
+                        "stop-bytes=4M");
+    static uint8_t buf[16 * MIB];
+    size_t n;
+
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY), 0);
+    n = get(s, 0, buf, 256 * KIB);
+    CHECK_EQ(n, 256 * KIB);
+    check_query(s, 0, 768 * KIB, 512 * KIB, FLAGS_BEFORE);
+    live(s, 0, "reinit-at=now");
+    check_query(s, 0, 768 * KIB, 2 * MIB, FLAGS_BEFORE);
+    live(s, 0, "reinit-at=now");
+    check_query(s, 0, 768 * KIB, 4 * MIB, FLAGS_BEFORE);
+    n += get(s, 0, buf + n, 769 * KIB);
+    n += get(s, 0, buf + n, 1025 * KIB - n);
+    CHECK_EQ(n, 1025 * KIB);
+    check_query(s, 0, 0, 4 * MIB - KIB, FLAGS_BEFORE);
+    CHECK_EQ(s->stats.reinit_flags, 0);
+    CHECK_EQ(s->stats.reinits, 2);
+    /* the truth is what it is */
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_STOP_COPY), 0);
+    CHECK_EQ(s->stats.initial_unread_at_stop, 4 * MIB - KIB);
+    check_sizes(s, 0, 4 * MIB - KIB, 0, 4 * MIB);
+    n += drain(s, 0, buf + n, sizeof(buf) - n, MIB);
+    CHECK_EQ(n, 9 * MIB);
+    CHECK_EQ(s->stats.read_bytes_initial, 5 * MIB);
+    CHECK(accepts(buf, n));
+
+    /* what was set by hand is initial data of the old kind */
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_RUNNING), 0);
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY), 0);
+    live(s, 0, "reinit-at=now");
+    check_query(s, 0, MIB, 2 * MIB, FLAGS_BEFORE);
+    live(s, 0, "initial-bytes=5M");
+    check_query(s, 0, 5 * MIB, 0, FLAGS_BEFORE);
+    discard(s);
+}
+
+/* A dirty frame that was begun is read to its end, as initial data. */
+static void test_reinit_in_frame(void)
+{
+    VFIOSim *s = device("reinit-bytes=1M dirty-bytes=3M stop-bytes=1M");
+    static uint8_t buf[8 * MIB];
+    size_t n;
+
+    vfio_sim_set_v2(s, true);
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY), 0);
+    n = get(s, 0, buf, 100);
+    CHECK_EQ(n, 100);
+    live(s, 0, "reinit-at=now");
+    check_query(s, 0, 2 * MIB - 100, 0, REINIT);
+    check_sizes(s, 0, 2 * MIB - 100, 0, MIB);
+    live(s, 0, "dirty-bytes=64K");
+    check_query(s, 0, 2 * MIB - 100, 64 * KIB, REINIT);
+    n += drain(s, 0, buf + n, sizeof(buf) - n, 12345);
+    CHECK_EQ(n, 2 * MIB + 64 * KIB);
+    CHECK_EQ(s->stats.read_bytes_initial, MIB);
+    check_query(s, 0, 0, 0, 0);
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_STOP_COPY), 0);
+    n += drain(s, 0, buf + n, sizeof(buf) - n, 12345);
+    CHECK_EQ(n, 3 * MIB + 64 * KIB);
+    CHECK(accepts(buf, n));
+    discard(s);
+
+    /* without the opt-in it stays dirty data, of course */
+    s = device("reinit-bytes=1M dirty-bytes=3M");
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY), 0);
+    CHECK_EQ(get(s, 0, buf, 100), 100);
+    live(s, 0, "reinit-at=now");
+    check_query(s, 0, 0, 2 * MIB - 100, FLAGS_BEFORE);
+    discard(s);
+}
+
+static void test_reinit_every(void)
+{
+    VFIOSim *s = device("initial-bytes=1M reinit-bytes=1M reinit-every=100 "
+                        "reinit-count=4 dirty-rate=1M stop-bytes=4K");
+    uint64_t i, d, t;
+
+    vfio_sim_set_v2(s, true);
+    /* not before PRE_COPY, and the period begins with it */
+    CHECK_EQ(vfio_sim_data_size(s, 5 * S, &i), 0);
+    CHECK_EQ(vfio_sim_set_state(s, 5 * S, VFIO_SIM_PRE_COPY), 0);
+    t = 5 * S;
+    CHECK_EQ(query(s, t + 99 * MS, &i, &d), 0);
+    CHECK_EQ(i, MIB);
+    CHECK(d > 0);
+    CHECK_EQ(s->stats.reinits, 0);
+    check_query(s, t + 100 * MS, 2 * MIB, 0, REINIT);
+    CHECK_EQ(s->stats.reinits, 1);
+    /* of the dirty data of before not even a part of a piece is left */
+    check_query(s, t + 102 * MS, 2 * MIB, 0, REINIT);
+    /* late ones are one, and the beat is kept */
+    check_query(s, t + 450 * MS, 3 * MIB, 0, REINIT);
+    CHECK_EQ(s->stats.reinits, 2);
+    CHECK_EQ(query(s, t + 499 * MS, &i, &d), 0);
+    CHECK_EQ(s->stats.reinits, 2);
+    CHECK_EQ(query(s, t + 500 * MS, &i, &d), 0);
+    CHECK_EQ(s->stats.reinits, 3);
+    /* what is due on the way to PRE_COPY_P2P shows there; none begins there */
+    CHECK_EQ(vfio_sim_set_state(s, t + 610 * MS, VFIO_SIM_PRE_COPY_P2P), 0);
+    CHECK_EQ(s->stats.reinits, 4);
+    live(s, t + 610 * MS, "reinit-count=2");
+    CHECK_EQ(query(s, t + 900 * MS, &i, &d), 0);
+    CHECK_EQ(s->stats.reinits, 4);
+    CHECK_EQ(vfio_sim_set_state(s, t + 900 * MS, VFIO_SIM_PRE_COPY), 0);
+    CHECK_EQ(query(s, t + 900 * MS, &i, &d), 0);
+    CHECK_EQ(s->stats.reinits, 5);
+    CHECK_EQ(query(s, t + 1000 * MS, &i, &d), 0);
+    CHECK_EQ(s->stats.reinits, 6);
+    CHECK_EQ(query(s, t + 9000 * MS, &i, &d), 0);
+    CHECK_EQ(s->stats.reinits, 6);
+    CHECK_EQ(i, 7 * MIB);
+    /* setting the period begins it */
+    live(s, t + 9950 * MS, "reinit-every=200");
+    CHECK_EQ(query(s, t + 10149 * MS, &i, &d), 0);
+    CHECK_EQ(s->stats.reinits, 6);
+    CHECK_EQ(query(s, t + 10150 * MS, &i, &d), 0);
+    CHECK_EQ(s->stats.reinits, 7);
+    /* not on the way out */
+    CHECK_EQ(vfio_sim_set_state(s, t + 11 * S, VFIO_SIM_RUNNING), 0);
+    CHECK_EQ(s->stats.reinits, 7);
+    CHECK_EQ(vfio_sim_data_size(s, t + 20 * S, &i), 0);
+    CHECK_EQ(i, MIB + 4 * KIB);
+    CHECK_EQ(s->stats.reinits, 7);
+    discard(s);
+
+    s = device("p2p=off reinit-every=100 initial-bytes=4K");
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY), 0);
+    CHECK_EQ(vfio_sim_set_state(s, S, VFIO_SIM_STOP_COPY), 0);
+    CHECK_EQ(s->stats.reinits, 0);
+    CHECK_EQ(s->stats.initial_unread_at_stop, 4 * KIB);
+    discard(s);
+}
+
+/* Between the decision and the stop, and back */
+static void test_reinit_p2p(void)
+{
+    VFIOSim *s = device_v2("initial-bytes=1M reinit-bytes=64K "
+                           "reinit-at=pre-copy-p2p reinit-count=2 "
+                           "dirty-bytes=0 dirty-rate=1M stop-bytes=1M");
+    static uint8_t buf[4 * MIB];
+    uint64_t i, d;
+
+    CHECK_EQ(s->stats.reinits, 0);
+    CHECK_EQ(vfio_sim_set_state(s, S, VFIO_SIM_PRE_COPY_P2P), 0);
+    check_query(s, S, 64 * KIB, 0, REINIT);
+    check_query(s, S, 64 * KIB, 0, REINIT);
+    CHECK_EQ(vfio_sim_set_state(s, S, VFIO_SIM_PRE_COPY), 0);
+    check_query(s, S, 64 * KIB, 0, REINIT);
+    CHECK_EQ(drain(s, S, buf, sizeof(buf), MIB), 64 * KIB);
+    check_query(s, S, 0, 0, 0);
+    CHECK_EQ(vfio_sim_set_state(s, S, VFIO_SIM_PRE_COPY_P2P), 0);
+    check_query(s, S, 64 * KIB, 0, REINIT);
+    CHECK_EQ(vfio_sim_set_state(s, S, VFIO_SIM_PRE_COPY), 0);
+    CHECK_EQ(drain(s, S, buf, sizeof(buf), MIB), 64 * KIB);
+    /* the third time it passes */
+    CHECK_EQ(vfio_sim_set_state(s, S, VFIO_SIM_PRE_COPY_P2P), 0);
+    check_query(s, S, 0, 0, 0);
+    CHECK_EQ(vfio_sim_set_state(s, S, VFIO_SIM_STOP_COPY), 0);
+    CHECK_EQ(s->stats.initial_unread_at_stop, 0);
+    CHECK_EQ(s->stats.reinits, 2);
+
+    /* on the way through it, and not where there is no PRE_COPY before it */
+    live(s, S, "reinit-count=0");
+    CHECK_EQ(vfio_sim_set_state(s, S, VFIO_SIM_RUNNING_P2P), 0);
+    CHECK_EQ(vfio_sim_set_state(s, S, VFIO_SIM_PRE_COPY_P2P), 0);
+    CHECK_EQ(s->stats.reinits, 2);
+    CHECK_EQ(vfio_sim_set_state(s, S, VFIO_SIM_PRE_COPY), 0);
+    CHECK_EQ(vfio_sim_set_state(s, S, VFIO_SIM_STOP_COPY), 0);
+    CHECK_EQ(s->stats.reinits, 3);
+    CHECK_EQ(s->stats.initial_unread_at_stop, MIB + 64 * KIB);
+    discard(s);
+
+    /* each entry of PRE_COPY */
+    s = device("initial-bytes=1M reinit-bytes=64K reinit-at=pre-copy");
+    vfio_sim_set_v2(s, true);
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY), 0);
+    check_query(s, 0, MIB + 64 * KIB, 0, REINIT);
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY_P2P), 0);
+    check_query(s, 0, MIB + 64 * KIB, 0, REINIT);
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY), 0);
+    check_query(s, 0, MIB + 128 * KIB, 0, REINIT);
+    discard(s);
+
+    /* the last look */
+    s = device_v2("initial-bytes=1M reinit-bytes=64K reinit-at=query "
+                  "reinit-count=1");
+    check_query(s, 0, 0, 0, 0);
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY_P2P), 0);
+    CHECK_EQ(vfio_sim_data_size(s, 0, &i), 0);
+    CHECK_EQ(s->stats.reinits, 0);
+    check_query(s, 0, 64 * KIB, 0, REINIT);
+    check_query(s, 0, 64 * KIB, 0, REINIT);
+    live(s, 0, "reinit-count=0");
+    check_query(s, 0, 128 * KIB, 0, REINIT);
+    check_query(s, 0, 192 * KIB, 0, REINIT);
+    CHECK_EQ(s->stats.reinits, 3);
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_STOP_COPY), 0);
+    CHECK_EQ(query(s, 0, &i, &d), -EINVAL);
+    CHECK_EQ(s->stats.reinits, 3);
+    discard(s);
+}
+
+static void test_reinit_drained(void)
+{
+    VFIOSim *s = device("initial-bytes=1M reinit-bytes=64K dirty-bytes=1M "
+                        "reinit-at=drained reinit-count=2 stop-bytes=1M");
+    static uint8_t buf[4 * MIB];
+
+    vfio_sim_set_v2(s, true);
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY), 0);
+    CHECK_EQ(get(s, 0, buf, MIB - 1), MIB - 1);
+    check_query(s, 0, 1, MIB, 0);
+    CHECK_EQ(get(s, 0, buf, 1), 1);
+    /* it was never seen to be drained */
+    check_query(s, 0, 64 * KIB, 0, REINIT);
+    CHECK_EQ(get(s, 0, buf, 64 * KIB), 64 * KIB);
+    check_query(s, 0, 64 * KIB, 0, REINIT);
+    CHECK_EQ(get(s, 0, buf, MIB), 64 * KIB);
+    check_query(s, 0, 0, 0, 0);
+    CHECK_EQ(s->stats.reinits, 2);
+    /* set when it is drained already */
+    live(s, 0, "reinit-count=1");
+    CHECK_EQ(s->stats.reinits, 3);
+    check_query(s, 0, 64 * KIB, 0, REINIT);
+    /* not in STOP_COPY */
+    live(s, 0, "reinit-count=0");
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_STOP_COPY), 0);
+    CHECK_EQ(s->stats.initial_unread_at_stop, 64 * KIB);
+    CHECK_EQ(drain(s, 0, buf, sizeof(buf), MIB), MIB + 64 * KIB);
+    CHECK_EQ(s->stats.reinits, 3);
+    live(s, 0, "reinit-at=now");
+    CHECK_EQ(get(s, 0, buf, MIB), 0);
+    CHECK_EQ(s->stats.reinits, 3);
+    discard(s);
+
+    /* with no end, and as large as can be */
+    s = device("initial-bytes=64 reinit-bytes=1048576T reinit-at=pre-copy "
+               "reinit-flag=once");
+    vfio_sim_set_v2(s, true);
+    for (int n = 0; n < 20; n++) {
+        uint64_t all;
+
+        CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY), 0);
+        CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY_P2P), 0);
+        CHECK_EQ(vfio_sim_data_size(s, 0, &all), 0);
+        CHECK(all >= 1ull << 60 && all < 1ull << 63);
+    }
+    CHECK_EQ(s->stats.reinits, 20);
+    discard(s);
+}
+
+/* A device that has just stopped may never have been in PRE_COPY. */
+static void test_unread_at_stop(void)
+{
+    VFIOSim *s = device("initial-bytes=1M reinit-at=pre-copy");
+
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_STOP), 0);
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_STOP_COPY), 0);
+    CHECK_EQ(s->stats.initial_unread_at_stop, MIB);
+    CHECK_EQ(s->stats.reinits, 0);
+    discard(s);
+}
+
+/* Loading initial data takes its own time; returns the ns for a stream. */
+static uint64_t load_time(const char *keys, const uint8_t *buf, size_t len,
+                          uint64_t *initial)
+{
+    VFIOSim *d = device(keys);
+    uint64_t now = 0, start;
+    uint64_t wait;
+    size_t pos = 0;
+    int64_t n;
+
+    CHECK_EQ(vfio_sim_set_state(d, 0, VFIO_SIM_RESUMING), 0);
+    start = now;
+    while (pos < len) {
+        /* in odd pieces, over the ends of headers and frames */
+        n = vfio_sim_write(d, d->session, now, buf + pos,
+                           min_size(len - pos, pos ? 777777 : 30), &wait);
+        CHECK(n > 0);
+        if (n <= 0) {
+            break;
+        }
+        CHECK(wait <= 25 * MS);
+        pos += n;
+        now += wait;
+    }
+    CHECK_EQ(d->stats.write_bytes, len);
+    *initial = d->stats.write_bytes_initial;
+    CHECK_EQ(vfio_sim_set_state(d, now, VFIO_SIM_RUNNING), 0);
+    CHECK_EQ(d->stats.stream_verified, 1);
+    discard(d);
+    return now - start;
+}
+
+static void test_write_rate_initial(void)
+{
+    VFIOSim *s = device("initial-bytes=2M reinit-bytes=2M reinit-at=now "
+                        "dirty-bytes=1M stop-bytes=4M");
+    size_t len = 0;
+    static uint8_t buf[16 * MIB];
+    uint64_t initial, t;
+
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY), 0);
+    live(s, 0, "dirty-bytes=3M");
+    len = drain(s, 0, buf, sizeof(buf), MIB);
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_STOP_COPY), 0);
+    len += drain(s, 0, buf + len, sizeof(buf) - len, MIB);
+    CHECK_EQ(len, 11 * MIB);
+    CHECK_EQ(s->stats.read_bytes_initial, 4 * MIB);
+
+    t = load_time("", buf, len, &initial);
+    CHECK_EQ(t, 0);
+    CHECK_EQ(initial, 4 * MIB);
+    t = load_time("write-rate-initial=16M", buf, len, &initial);
+    CHECK(t >= 249 * MS && t <= 251 * MS);
+    CHECK_EQ(initial, 4 * MIB);
+    t = load_time("write-rate=11M", buf, len, &initial);
+    CHECK(t >= 999 * MS && t <= 1001 * MS);
+    t = load_time("write-rate=11M write-rate-initial=16M", buf, len,
+                  &initial);
+    CHECK(t >= 1249 * MS && t <= 1251 * MS);
+    CHECK_EQ(initial, 4 * MIB);
+    discard(s);
+}
+
 /* ------------------------------------------------------------- faults -- */
 
 static void test_say(void)
@@ -719,16 +1213,14 @@ static void test_say(void)
     for (n = 0; n < sizeof(says) / sizeof(says[0]); n++) {
         snprintf(key, sizeof(key), "say-initial=%s", says[n].say);
         live(s, 0, key);
-        CHECK_EQ(vfio_sim_precopy_info(s, s->session, 0, &i, &d),
-                 says[n].ret);
+        CHECK_EQ(query(s, 0, &i, &d), says[n].ret);
         CHECK_EQ(says[n].ret ? 0 : i, says[n].value);
         CHECK_EQ(says[n].ret ? 2 * MIB : d, 2 * MIB);
         live(s, 0, "say-initial=truth");
 
         snprintf(key, sizeof(key), "say-dirty=%s", says[n].say);
         live(s, 0, key);
-        CHECK_EQ(vfio_sim_precopy_info(s, s->session, 0, &i, &d),
-                 says[n].ret);
+        CHECK_EQ(query(s, 0, &i, &d), says[n].ret);
         CHECK_EQ(says[n].ret ? 0 : d, says[n].value);
         live(s, 0, "say-dirty=truth");
 
@@ -760,11 +1252,11 @@ static void test_say_moving(void)
     int n;
 
     CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY), 0);
-    CHECK_EQ(vfio_sim_precopy_info(s, s->session, 0, &last_i, &last_d), 0);
+    CHECK_EQ(query(s, 0, &last_i, &last_d), 0);
     CHECK_EQ(last_i, MIB);
     CHECK_EQ(last_d, 80 * MIB);
     for (n = 0; n < 100; n++) {
-        CHECK_EQ(vfio_sim_precopy_info(s, s->session, 0, &i, &d), 0);
+        CHECK_EQ(query(s, 0, &i, &d), 0);
         CHECK_EQ(i - last_i, MIB / 8);
         CHECK_EQ(d, last_d / 2);
         CHECK_EQ(s->stats.said_initial, i);
@@ -807,7 +1299,7 @@ static void test_say_moving(void)
     s = device("dirty-rate=8388608T say-dirty=growing");
     CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY), 0);
     for (n = 0; n < 3; n++) {
-        CHECK_EQ(vfio_sim_precopy_info(s, s->session, 10 * S, &i, &d), 0);
+        CHECK_EQ(query(s, 10 * S, &i, &d), 0);
     }
     CHECK(d == UINT64_MAX);
     /* and a sum does not wrap */
@@ -1194,6 +1686,16 @@ int main(void)
     RUN(test_stream_damage);
     RUN(test_stream_reorder);
     RUN(test_stream_again);
+    RUN(test_v2);
+    RUN(test_reinit_now);
+    RUN(test_reinit_flag);
+    RUN(test_reinit_v1);
+    RUN(test_reinit_in_frame);
+    RUN(test_reinit_every);
+    RUN(test_reinit_p2p);
+    RUN(test_reinit_drained);
+    RUN(test_unread_at_stop);
+    RUN(test_write_rate_initial);
     RUN(test_say);
     RUN(test_say_moving);
     RUN(test_fail_state);

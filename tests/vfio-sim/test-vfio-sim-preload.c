@@ -309,8 +309,6 @@ static void test_features(void)
                      0), 0);
     CHECK(fails(feature(DEV2, SIM_FEATURE_PROBE | SIM_FEATURE_LOG_START,
                         NULL, 0), ENOTTY));
-    CHECK(fails(feature(DEV, SIM_FEATURE_PROBE | SIM_FEATURE_GET | 12, NULL,
-                        0), ENOTTY));
     CHECK(fails(feature(DEV, SIM_FEATURE_GET | 11, NULL, 0), ENOTTY));
     CHECK_EQ(feature(DEV, SIM_FEATURE_GET | SIM_FEATURE_MIG_STATE, &state,
                      sizeof(state)), 0);
@@ -319,6 +317,121 @@ static void test_features(void)
     CHECK_EQ(feature(DEV, SIM_FEATURE_GET | SIM_FEATURE_MIG_DATA_SIZE, &size,
                      sizeof(size)), 0);
     CHECK_EQ(size.stop_copy_length, 5 * MIB);
+}
+
+/* Asking for the opt-in, without making it */
+static void test_v2(void)
+{
+    const uint32_t v2 = SIM_FEATURE_PRECOPY_INFO_V2;
+    struct sim_feature f = {
+        .argsz = sizeof(f) - 1, .flags = SIM_FEATURE_SET | v2,
+    };
+
+    CHECK_EQ(feature(DEV, SIM_FEATURE_PROBE | v2, NULL, 0), 0);
+    CHECK_EQ(feature(DEV, SIM_FEATURE_PROBE | SIM_FEATURE_SET | v2, NULL, 0),
+             0);
+    CHECK(fails(feature(DEV, SIM_FEATURE_PROBE | SIM_FEATURE_GET | v2, NULL,
+                        0), EINVAL));
+    CHECK(fails(feature(DEV, SIM_FEATURE_GET | v2, NULL, 0), EINVAL));
+    CHECK(fails(feature(DEV, SIM_FEATURE_GET | SIM_FEATURE_SET | v2, NULL,
+                        0), EINVAL));
+    CHECK(fails(feature(DEV, v2, NULL, 0), EINVAL));
+    CHECK(fails(feature(DEV, 1u << 19 | SIM_FEATURE_SET | v2, NULL, 0),
+                EINVAL));
+    CHECK(fails(ioctl(DEV, SIM_DEVICE_FEATURE, &f), EINVAL));
+    CHECK(says("get v2-opted-in\n", "ok 0"));
+
+    /* an older kernel, and a device without PRE_COPY */
+    CHECK(fails(feature(DEV2, SIM_FEATURE_SET | v2, NULL, 0), ENOTTY));
+    CHECK(fails(feature(DEV2, SIM_FEATURE_PROBE | v2, NULL, 0), ENOTTY));
+    CHECK(says("set precopy off\n", "ok"));
+    CHECK(fails(feature(DEV, SIM_FEATURE_SET | v2, NULL, 0), ENOTTY));
+    CHECK(says("set precopy on\n", "ok"));
+    CHECK(says("get v2-opted-in\n", "ok 0"));
+}
+
+static bool info_is(int fd, uint32_t before, uint32_t flags, uint64_t initial,
+                    uint64_t dirty)
+{
+    struct sim_precopy_info info = {
+        .argsz = sizeof(info), .flags = before
+    };
+
+    CHECK_EQ(ioctl(fd, SIM_MIG_GET_PRECOPY_INFO, &info), 0);
+    CHECK_EQ(info.flags, flags);
+    CHECK_EQ(info.initial_bytes, initial);
+    CHECK_EQ(info.dirty_bytes, dirty);
+    return info.flags == flags && info.initial_bytes == initial &&
+           info.dirty_bytes == dirty;
+}
+
+static void drain(int from, uint64_t bytes)
+{
+    static uint8_t buf[MIB];
+    ssize_t n;
+
+    while ((n = read(from, buf, sizeof(buf))) > 0) {
+        bytes -= n;
+    }
+    CHECK(fails(n, ENOMSG));
+    CHECK_EQ(bytes, 0);
+}
+
+static void test_reinit(void)
+{
+    const uint32_t v2 = SIM_FEATURE_PRECOPY_INFO_V2;
+    struct sim_precopy_info info = { .argsz = sizeof(info) - 1 };
+    uint64_t before = counter("reinits");
+    int fd;
+
+    CHECK(says("set reinit-bytes 2M\n", "ok"));
+    CHECK_EQ(set_state(DEV, VFIO_SIM_PRE_COPY, &fd), 0);
+    CHECK(fails(ioctl(fd, SIM_MIG_GET_PRECOPY_INFO, &info), EINVAL));
+    /* without the opt-in the flags are not touched, and it is dirty data */
+    CHECK(info_is(fd, 0xdead, 0xdead, MIB, 0));
+    CHECK(says("set reinit-at now\n", "ok"));
+    CHECK(info_is(fd, 0xdead, 0xdead, MIB, 2 * MIB));
+    CHECK(says("get reinit-flags\n", "ok 0"));
+    CHECK_EQ(set_state(DEV, VFIO_SIM_RUNNING, NULL), 0);
+    close(fd);
+
+    CHECK_EQ(feature(DEV, SIM_FEATURE_SET | v2, NULL, 0), 0);
+    CHECK_EQ(feature(DEV, SIM_FEATURE_SET | v2, NULL, 0), 0);
+    CHECK(says("get v2-opted-in\n", "ok 1"));
+    /* it lasts as long as the device is open */
+    CHECK_EQ(ioctl(DEV, SIM_DEVICE_RESET), 0);
+    CHECK(says("set precopy-v2 off\n", "ok"));
+    CHECK(says("get v2-opted-in\n", "ok 1"));
+    CHECK(says("set precopy-v2 on\n", "ok"));
+
+    CHECK_EQ(set_state(DEV, VFIO_SIM_PRE_COPY, &fd), 0);
+    CHECK(info_is(fd, 0xdead, 0, MIB, 0));
+    drain(fd, MIB);
+    CHECK(info_is(fd, 0xdead, 0, 0, 0));
+    CHECK(says("set reinit-at now\n", "ok"));
+    CHECK(info_is(fd, 0xdead, VFIO_SIM_INFO_REINIT, 2 * MIB, 0));
+    drain(fd, 2 * MIB);
+    CHECK(info_is(fd, 0xdead, 0, 0, 0));
+
+    /* just before the stop; the switchover is undone, and tried again */
+    CHECK(says("set reinit-at pre-copy-p2p\n", "ok"));
+    CHECK(says("set reinit-count 1\n", "ok"));
+    CHECK(info_is(fd, 0xdead, 0, 0, 0));
+    CHECK_EQ(set_state(DEV, VFIO_SIM_PRE_COPY_P2P, NULL), 0);
+    CHECK(info_is(fd, 0xdead, VFIO_SIM_INFO_REINIT, 2 * MIB, 0));
+    CHECK_EQ(set_state(DEV, VFIO_SIM_PRE_COPY, NULL), 0);
+    drain(fd, 2 * MIB);
+    CHECK_EQ(set_state(DEV, VFIO_SIM_PRE_COPY_P2P, NULL), 0);
+    CHECK(info_is(fd, 0xdead, 0, 0, 0));
+    CHECK(says("set reinit-at query\n", "ok"));
+    CHECK(info_is(fd, 0xdead, VFIO_SIM_INFO_REINIT, 2 * MIB, 0));
+    CHECK_EQ(set_state(DEV, VFIO_SIM_STOP_COPY, NULL), 0);
+    CHECK(says("get initial-unread-at-stop\n", "ok 2097152"));
+    CHECK_EQ(set_state(DEV, VFIO_SIM_RUNNING, NULL), 0);
+    close(fd);
+    CHECK_EQ(counter("reinits"), before + 4);
+    CHECK(says("get reinit-flags\n", "ok 3"));
+    CHECK(says("set reinit-at none\n", "ok"));
 }
 
 static void test_control(void)
@@ -429,10 +542,13 @@ static void test_migrate(void)
              0);
     CHECK(says("set dma-rate 0\n", "ok"));
     CHECK(says("get sessions\n", "ok 1"));
+    CHECK(says("get read-bytes-initial\n", "ok 1048576"));
+    CHECK(says("get initial-unread-at-stop\n", "ok 0"));
 
     /* the second device has its control socket beside the first one's */
     control[strlen(control) - 1] = '2';
     CHECK(says("get stream-verified\n", "ok 1"));
+    CHECK(says("get write-bytes-initial\n", "ok 1048576"));
     CHECK(says("get dma-mismatched\n", "ok 0"));
     CHECK(counter("dma-verified") > 500);
     control[strlen(control) - 1] = '1';
@@ -673,8 +789,8 @@ int main(int argc, char **argv)
         if (asprintf(&env, "fd=%d,control=%s/1,dma-base=%llu,dma-size=4M,"
                      "initial-bytes=1M,stop-bytes=4M,dirty-log=both;"
                      "fd=%d,control=%s/2,dma-base=%llu,dma-size=4M,"
-                     "dirty-log=off", DEV, tmp, WINDOW, DEV2, tmp,
-                     WINDOW) < 0) {
+                     "dirty-log=off,precopy-v2=off",
+                     DEV, tmp, WINDOW, DEV2, tmp, WINDOW) < 0) {
             return 1;
         }
         pid = fork();
@@ -708,9 +824,11 @@ int main(int argc, char **argv)
     RUN(test_map);
     RUN(test_info);
     RUN(test_features);
+    RUN(test_v2);
     RUN(test_control);
     RUN(test_migrate);
     RUN(test_hold);
+    RUN(test_reinit);
     RUN(test_hwpt_keeps);
     RUN(test_log_arguments);
     RUN(test_close_in_the_middle);

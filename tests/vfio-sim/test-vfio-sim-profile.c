@@ -40,7 +40,14 @@ static void test_good(void)
                    "fail-state = STOP_COPY\n"
                    "fail-data-after = none\n"
                    "hold = pre_copy_P2P\n"
-                   "dirty-log = both"), 0);
+                   "dirty-log = both\n"
+                   "precopy-v2 = off\n"
+                   "write-rate-initial = 16M\n"
+                   "reinit-bytes = 3M\n"
+                   "reinit-every = 250\n"
+                   "reinit-count = 7\n"
+                   "reinit-at = PRE_COPY_P2P\n"
+                   "reinit-flag = once"), 0);
     CHECK(!cfg.precopy && !cfg.p2p);
     CHECK_EQ(cfg.initial_bytes, 16);
     CHECK_EQ(cfg.dirty_bytes, 4096);
@@ -57,6 +64,23 @@ static void test_good(void)
     CHECK(cfg.fail_data_after == VFIO_SIM_UNLIMITED);
     CHECK_EQ(cfg.hold, VFIO_SIM_PRE_COPY_P2P);
     CHECK_EQ(cfg.dirty_log, VFIO_SIM_LOG_BOTH);
+    CHECK(!cfg.precopy_v2);
+    CHECK_EQ(cfg.write_rate_initial, 16 << 20);
+    CHECK_EQ(cfg.reinit_bytes, 3 << 20);
+    CHECK_EQ(cfg.reinit_every, 250);
+    CHECK_EQ(cfg.reinit_count, 7);
+    CHECK_EQ(cfg.reinit_at, VFIO_SIM_REINIT_PRE_COPY_P2P);
+    CHECK_EQ(cfg.reinit_flag, VFIO_SIM_FLAG_ONCE);
+
+    /* without a word of it: a kernel that knows it, a device that does not */
+    CHECK_EQ(parse(""), 0);
+    CHECK(cfg.precopy_v2);
+    CHECK(cfg.write_rate_initial == VFIO_SIM_UNLIMITED);
+    CHECK_EQ(cfg.reinit_bytes, 1 << 20);
+    CHECK_EQ(cfg.reinit_every, 0);
+    CHECK_EQ(cfg.reinit_count, 0);
+    CHECK_EQ(cfg.reinit_at, VFIO_SIM_REINIT_NONE);
+    CHECK_EQ(cfg.reinit_flag, VFIO_SIM_FLAG_UNTIL_READ);
 }
 
 static void bad(const char *text, const char *expected)
@@ -109,6 +133,17 @@ static void test_bad(void)
         "p:1: dma-base and dma-size must be multiples of 4096");
     bad("dma-size = 8G", "p:1: dma-size = 8G: number is too large");
     bad("dma-size = 0", "p:1: dma-size = 0: number is too small");
+    bad("write-rate-initial = 0",
+        "p:1: write-rate-initial = 0: number is too small");
+    bad("reinit-every = 3600001",
+        "p:1: reinit-every = 3600001: number is too large");
+    bad("reinit-count = 1K",
+        "p:1: reinit-count = 1K: "
+        "garbage after the number (it takes no suffix)");
+    bad("reinit-at = stop-copy",
+        "p:1: reinit-at = stop-copy: not one of the words that it takes");
+    bad("reinit-flag = always",
+        "p:1: reinit-flag = always: not one of the words that it takes");
     CHECK_EQ(vfio_sim_profile_parse(&cfg, "p", "p2p=on\n\0", 8, err,
                                     sizeof(err)), -EINVAL);
     CHECK(!strcmp(err, "p:2: not a text file"));
@@ -146,7 +181,8 @@ static void test_load(void)
 static void test_shipped(void)
 {
     static const char *const names[] = {
-        "vgpu-2g", "mlx5-vf", "no-precopy", "busy-dma", "slow-vf", "liar"
+        "vgpu-2g", "mlx5-vf", "reinit", "no-precopy", "busy-dma", "slow-vf",
+        "liar"
     };
     char path[4096];
     unsigned int i;

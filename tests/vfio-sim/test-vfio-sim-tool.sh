@@ -43,6 +43,8 @@ for command in run ctl check keys; do
         "$tool" "$command" --help
 done
 check "keys" 0 "stop-bytes = SIZE" "$tool" keys
+table=$("$tool" keys --rst)
+check "keys: as in the README" 0 "$table" cat "$profiles/../README.rst"
 
 check "check: shipped" 0 "" "$tool" check "$profiles"/*.profile
 printf 'p2p = on\nstop-bytes = 1X\n' > "$tmp/bad.profile"
@@ -69,6 +71,8 @@ check "run: arguments" 0 \
     "${run[@]}" --device vgpu-2g,stop-bytes=1G -- echo a
 check "run: two devices" 0 "enable-migration=on,x=1 -device vfio-pci,id=dev1" \
     "${run[@]}" -d default -d mlx5-vf -p x=1 -- echo
+check "run: shipped profile" 0 "profile=$profiles/reinit.profile" \
+    "${run[@]}" -n -d reinit -- echo
 check "run: print" 0 "'VFIO_SIM_IOMMUFD=fd=100,change-process=off'" \
     "${run[@]}" -n -d default -i change-process=off -- echo
 

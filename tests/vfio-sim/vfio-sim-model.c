@@ -17,6 +17,8 @@
 #define RATE_SLICE_NS   10000000ull
 /* DMA that was not done for lack of time is forgotten after this */
 #define DMA_BACKLOG_NS  100000000ull
+/* As much initial data as re-initialisations can pile up */
+#define INITIAL_MAX     (1ull << 62)
 /* A size that is said to be growing grows by this at least */
 #define GROW_MIN        65536ull
 
@@ -221,6 +223,8 @@ int vfio_sim_init(VFIOSim *s, const VFIOSimConfig *cfg,
     s->state = VFIO_SIM_RUNNING;
     s->rng = mix(seed, PATTERN_STEP) | 1;
     s->faults_left = cfg->fail_count;
+    s->reinits_left = cfg->reinit_count;
+    s->reinit_now = cfg->reinit_at == VFIO_SIM_REINIT_NOW;
     return dma_setup(s, now);
 }
 
@@ -235,6 +239,16 @@ uint32_t vfio_sim_mig_flags(const VFIOSim *s)
     return VFIO_SIM_MIG_STOP_COPY |
            (s->cfg.p2p ? VFIO_SIM_MIG_P2P : 0) |
            (s->cfg.precopy ? VFIO_SIM_MIG_PRE_COPY : 0);
+}
+
+bool vfio_sim_has_v2(const VFIOSim *s)
+{
+    return s->cfg.precopy && s->cfg.precopy_v2;
+}
+
+void vfio_sim_set_v2(VFIOSim *s, bool on)
+{
+    s->v2 = on;
 }
 
 /* -------------------------------------------------------------- sizes -- */
@@ -256,14 +270,43 @@ static uint64_t dma_stream_size(const VFIOSim *s)
            (rest ? dma_frame_size(rest) : 0);
 }
 
-/* What is left of the frame that is being read */
+/* What is left of the frame that is being read, if it counts as @kind */
 static uint64_t in_flight(const VFIOSim *s, uint32_t kind)
 {
-    return s->frame.kind == kind ? s->frame.size - s->frame.pos : 0;
+    uint32_t as = s->frame.subsumed ? VFIO_SIM_INITIAL : s->frame.kind;
+
+    return as == kind ? s->frame.size - s->frame.pos : 0;
 }
 
-/* Let time pass: dirty data appears. */
-static void tick(VFIOSim *s, uint64_t now)
+static uint64_t initial_left(const VFIOSim *s)
+{
+    return s->left[VFIO_SIM_INITIAL] + in_flight(s, VFIO_SIM_INITIAL);
+}
+
+/*
+ * Re-initialise: new initial data, and dirty data begins again at nothing.
+ * The rest of a dirty frame that is being read has to be read first, so that
+ * it becomes a part of the initial data.
+ */
+static void reinit(VFIOSim *s, uint64_t now)
+{
+    if (s->cfg.reinit_count) {
+        if (!s->reinits_left) {
+            return;
+        }
+        s->reinits_left--;
+    }
+    s->left[VFIO_SIM_INITIAL] = min64(s->left[VFIO_SIM_INITIAL] +
+                                      round_up(s->cfg.reinit_bytes),
+                                      INITIAL_MAX);
+    s->left[VFIO_SIM_DIRTY] = 0;
+    s->frame.subsumed |= s->frame.kind == VFIO_SIM_DIRTY;
+    s->dirty_since = now;
+    s->reinit_shown = true;
+    s->stats.reinits++;
+}
+
+static void dirty_tick(VFIOSim *s, uint64_t now)
 {
     uint64_t bytes, room;
 
@@ -288,6 +331,18 @@ static void tick(VFIOSim *s, uint64_t now)
     s->dirty_since += vfio_sim_rate_ns(s->cfg.dirty_rate, bytes);
 }
 
+/* Let time pass: dirty data appears, and a re-initialisation may be due. */
+static void tick(VFIOSim *s, uint64_t now)
+{
+    uint64_t period = s->cfg.reinit_every * 1000000;
+
+    dirty_tick(s, now);
+    if (s->state == VFIO_SIM_PRE_COPY && period && now >= s->reinit_due) {
+        s->reinit_due += ((now - s->reinit_due) / period + 1) * period;
+        reinit(s, now);
+    }
+}
+
 void vfio_sim_sizes(VFIOSim *s, uint64_t now, uint64_t *initial,
                     uint64_t *dirty, uint64_t *stop)
 {
@@ -302,7 +357,7 @@ void vfio_sim_sizes(VFIOSim *s, uint64_t now, uint64_t *initial,
         *stop = least;
     }
     if (is_saving(s->state)) {
-        *initial = s->left[VFIO_SIM_INITIAL] + in_flight(s, VFIO_SIM_INITIAL);
+        *initial = initial_left(s);
         *dirty = s->left[VFIO_SIM_DIRTY] + in_flight(s, VFIO_SIM_DIRTY);
     }
     if (s->state == VFIO_SIM_STOP_COPY) {
@@ -348,9 +403,10 @@ static int say(VFIOSim *s, VFIOSimSay *how, uint64_t *value)
 }
 
 int vfio_sim_precopy_info(VFIOSim *s, uint32_t session, uint64_t now,
-                          uint64_t *initial, uint64_t *dirty)
+                          uint64_t *initial, uint64_t *dirty,
+                          uint32_t *flags)
 {
-    uint64_t stop;
+    uint64_t left, stop;
 
     s->stats.precopy_info_calls++;
     if (!session || session != s->session) {
@@ -359,10 +415,28 @@ int vfio_sim_precopy_info(VFIOSim *s, uint32_t session, uint64_t now,
     if (!is_precopy(s->state)) {
         return -EINVAL;
     }
-    vfio_sim_sizes(s, now, initial, dirty, &stop);
+    if (s->cfg.reinit_at == VFIO_SIM_REINIT_QUERY &&
+        s->state == VFIO_SIM_PRE_COPY_P2P) {
+        reinit(s, now);
+    }
+    vfio_sim_sizes(s, now, &left, dirty, &stop);
+    *initial = left;
+    if (!s->v2) {
+        /* who does not know better is told of more dirty data */
+        *initial = min64(left, s->first_left);
+        *dirty = add_sat(*dirty, left - *initial);
+    }
     if (say(s, &s->cfg.say_initial, initial) ||
         say(s, &s->cfg.say_dirty, dirty)) {
         return -EIO;
+    }
+    if (s->v2) {
+        bool once = s->cfg.reinit_flag == VFIO_SIM_FLAG_ONCE;
+        bool shown = s->reinit_shown && (once || left);
+
+        *flags = shown ? VFIO_SIM_INFO_REINIT : 0;
+        s->stats.reinit_flags += shown;
+        s->reinit_shown = shown && !once;
     }
     s->stats.said_initial = *initial;
     s->stats.said_dirty = *dirty;
@@ -382,6 +456,19 @@ int vfio_sim_data_size(VFIOSim *s, uint64_t now, uint64_t *length)
     }
     s->stats.said_stop = *length;
     return 0;
+}
+
+/* The re-initialisations that wait for a condition, not for an event */
+static void reinit_armed(VFIOSim *s, uint64_t now)
+{
+    if (!is_precopy(s->state)) {
+        return;
+    }
+    if (s->reinit_now ||
+        (s->cfg.reinit_at == VFIO_SIM_REINIT_DRAINED && !initial_left(s))) {
+        s->reinit_now = false;
+        reinit(s, now);
+    }
 }
 
 int vfio_sim_configure(VFIOSim *s, uint64_t now, const VFIOSimConfig *cfg,
@@ -408,11 +495,18 @@ int vfio_sim_configure(VFIOSim *s, uint64_t now, const VFIOSimConfig *cfg,
     if (effects & VFIO_SIM_EFFECT_FAIL) {
         s->faults_left = cfg->fail_count;
     }
+    if (effects & VFIO_SIM_EFFECT_REINIT) {
+        s->reinits_left = cfg->reinit_count;
+    }
+    if (effects & VFIO_SIM_EFFECT_REINIT_EVERY) {
+        s->reinit_due = now + cfg->reinit_every * 1000000;
+    }
     if (is_saving(s->state) && s->left[VFIO_SIM_END]) {
         if (effects & VFIO_SIM_EFFECT_INITIAL) {
             s->left[VFIO_SIM_INITIAL] =
                 sub_sat(round_up(cfg->initial_bytes),
                         in_flight(s, VFIO_SIM_INITIAL));
+            s->first_left = initial_left(s);
         }
         if (effects & VFIO_SIM_EFFECT_DIRTY) {
             s->left[VFIO_SIM_DIRTY] = sub_sat(round_up(cfg->dirty_bytes),
@@ -429,6 +523,10 @@ int vfio_sim_configure(VFIOSim *s, uint64_t now, const VFIOSimConfig *cfg,
                                                 other);
         }
     }
+    if (effects & VFIO_SIM_EFFECT_REINIT_AT) {
+        s->reinit_now = cfg->reinit_at == VFIO_SIM_REINIT_NOW;
+    }
+    reinit_armed(s, now);
     if (effects & VFIO_SIM_EFFECT_DMA) {
         return dma_setup(s, now);
     }
@@ -549,6 +647,8 @@ static void session_close(VFIOSim *s)
     s->session = 0;
     memset(&s->frame, 0, sizeof(s->frame));
     memset(s->left, 0, sizeof(s->left));
+    s->first_left = 0;
+    s->reinit_shown = false;
 }
 
 static void session_open(VFIOSim *s, uint64_t now)
@@ -577,7 +677,12 @@ int vfio_sim_enter(VFIOSim *s, uint64_t now, uint32_t next)
     if (!is_arc(s, from, next)) {
         return -EINVAL;
     }
-    tick(s, now);
+    if (is_precopy(next)) {
+        tick(s, now);
+    } else {
+        /* what is re-initialised now, nobody could learn any more */
+        dirty_tick(s, now);
+    }
 
     if (s->cfg.fail_state == next && (!s->cfg.fail_count || s->faults_left)) {
         s->stats.faults++;
@@ -618,9 +723,12 @@ int vfio_sim_enter(VFIOSim *s, uint64_t now, uint32_t next)
             s->left[VFIO_SIM_INITIAL] = round_up(s->cfg.initial_bytes);
             s->left[VFIO_SIM_DIRTY] = round_up(s->cfg.dirty_bytes);
             s->left[VFIO_SIM_END] = END_SIZE;
+            s->first_left = s->left[VFIO_SIM_INITIAL];
+            s->reinit_due = now + s->cfg.reinit_every * 1000000;
         }
     }
     if (next == VFIO_SIM_STOP_COPY) {
+        s->stats.initial_unread_at_stop = initial_left(s);
         s->dma_next = 0;
         s->left[VFIO_SIM_DMA] = dma_stream_size(s);
         s->left[VFIO_SIM_STOPPED] =
@@ -638,6 +746,14 @@ int vfio_sim_enter(VFIOSim *s, uint64_t now, uint32_t next)
     s->dma_since = now;
     s->dirty_since = now;
     s->stats.state_changes++;
+
+    if ((s->cfg.reinit_at == VFIO_SIM_REINIT_PRE_COPY &&
+         next == VFIO_SIM_PRE_COPY) ||
+        (s->cfg.reinit_at == VFIO_SIM_REINIT_PRE_COPY_P2P &&
+         next == VFIO_SIM_PRE_COPY_P2P && from == VFIO_SIM_PRE_COPY)) {
+        reinit(s, now);
+    }
+    reinit_armed(s, now);
     return 0;
 }
 
@@ -855,27 +971,40 @@ static size_t frame_get(const VFIOSim *s, uint8_t *buf, size_t len)
     return n;
 }
 
+/* How much is moved at once */
+static uint64_t rate_slice(uint64_t rate)
+{
+    uint64_t slice = vfio_sim_rate_bytes(rate, RATE_SLICE_NS);
+
+    if (rate == VFIO_SIM_UNLIMITED) {
+        return UINT64_MAX;
+    }
+    return slice > 4096 ? slice : 4096;
+}
+
+static uint64_t rate_time(uint64_t rate, uint64_t bytes)
+{
+    return rate == VFIO_SIM_UNLIMITED ? 0 : vfio_sim_rate_ns(rate, bytes);
+}
+
 /* What limits a transfer; returns 0 if it must fail. */
 static size_t limit_len(const VFIOSim *s, size_t len, uint64_t rate,
                         uint64_t fail_after)
 {
-    if (rate != VFIO_SIM_UNLIMITED) {
-        uint64_t slice = vfio_sim_rate_bytes(rate, RATE_SLICE_NS);
-
-        len = min64(len, slice > 4096 ? slice : 4096);
-    }
-    return min64(len, sub_sat(fail_after, s->session_bytes));
+    return min64(min64(len, rate_slice(rate)),
+                 sub_sat(fail_after, s->session_bytes));
 }
 
-static uint64_t busy(VFIOSim *s, uint64_t now, uint64_t rate, size_t bytes)
+/* Be busy for @ns more; returns for how long from now. */
+static uint64_t busy(VFIOSim *s, uint64_t now, uint64_t ns)
 {
-    if (rate == VFIO_SIM_UNLIMITED) {
+    if (!ns) {
         return 0;
     }
     if (s->busy_until < now) {
         s->busy_until = now;
     }
-    s->busy_until = add_sat(s->busy_until, vfio_sim_rate_ns(rate, bytes));
+    s->busy_until = add_sat(s->busy_until, ns);
     return s->busy_until - now;
 }
 
@@ -911,6 +1040,10 @@ int64_t vfio_sim_read(VFIOSim *s, uint32_t session, uint64_t now,
         n = frame_get(s, p + done, want - done);
         s->frame.pos += n;
         done += n;
+        if (s->frame.kind == VFIO_SIM_INITIAL) {
+            s->first_left = sub_sat(s->first_left, n);
+            s->stats.read_bytes_initial += n;
+        }
     }
     if (!done && s->state != VFIO_SIM_STOP_COPY) {
         s->stats.lulls++;
@@ -923,7 +1056,11 @@ int64_t vfio_sim_read(VFIOSim *s, uint32_t session, uint64_t now,
     } else {
         s->stats.read_bytes_precopy += done;
     }
-    *wait = busy(s, now, s->cfg.read_rate, done);
+    if (!initial_left(s) && s->cfg.reinit_flag == VFIO_SIM_FLAG_UNTIL_READ) {
+        s->reinit_shown = false;
+    }
+    reinit_armed(s, now);
+    *wait = busy(s, now, rate_time(s->cfg.read_rate, done));
     return done;
 }
 
@@ -1065,23 +1202,36 @@ static size_t rx_some(VFIOSim *s, const uint8_t *buf, size_t len,
     return n;
 }
 
-static const char *rx_bytes(VFIOSim *s, const uint8_t *p, size_t len)
+/*
+ * Take up to @*len bytes, of which about @most are initial data; @*len gets
+ * how many were taken, and @*initial how many of these were initial data.
+ */
+static const char *rx_bytes(VFIOSim *s, const uint8_t *p, size_t *len,
+                            uint64_t most, size_t *initial)
 {
     VFIOSimFrame *f = &s->frame;
     const char *why = NULL;
+    size_t done = 0;
 
-    while (len) {
-        size_t n;
+    *initial = 0;
+    while (done < *len && *initial < most) {
+        size_t n = *len - done;
+        bool header = f->pos < VFIO_SIM_UNIT;
 
         if (s->rx_done) {
             return "data after the end";
         }
-        n = rx_some(s, p, len, &why);
+        if (!header && f->kind == VFIO_SIM_INITIAL) {
+            n = min64(n, most - *initial);
+        }
+        n = rx_some(s, p + done, n, &why);
         if (why) {
             return why;
         }
-        p += n;
-        len -= n;
+        done += n;
+        if (f->pos >= VFIO_SIM_UNIT && f->kind == VFIO_SIM_INITIAL) {
+            *initial += header ? VFIO_SIM_UNIT : n;
+        }
         if (f->pos < VFIO_SIM_UNIT || f->pos < f->size) {
             continue;
         }
@@ -1097,6 +1247,7 @@ static const char *rx_bytes(VFIOSim *s, const uint8_t *p, size_t len)
         }
         memset(f, 0, sizeof(*f));
     }
+    *len = done;
     return NULL;
 }
 
@@ -1104,6 +1255,7 @@ int64_t vfio_sim_write(VFIOSim *s, uint32_t session, uint64_t now,
                        const void *buf, size_t len, uint64_t *wait)
 {
     const char *why;
+    size_t initial;
 
     *wait = 0;
     s->stats.writes++;
@@ -1121,14 +1273,18 @@ int64_t vfio_sim_write(VFIOSim *s, uint32_t session, uint64_t now,
         s->stats.faults++;
         return -EIO;
     }
-    why = rx_bytes(s, buf, len);
+    why = rx_bytes(s, buf, &len, rate_slice(s->cfg.write_rate_initial),
+                   &initial);
     if (why) {
         set_rx_error(s, why);
         return -EINVAL;
     }
     s->session_bytes += len;
     s->stats.write_bytes += len;
-    *wait = busy(s, now, s->cfg.write_rate, len);
+    s->stats.write_bytes_initial += initial;
+    *wait = busy(s, now, add_sat(rate_time(s->cfg.write_rate, len),
+                                 rate_time(s->cfg.write_rate_initial,
+                                           initial)));
     return len;
 }
 
@@ -1305,6 +1461,9 @@ static const struct {
     STAT("said-initial", said_initial),
     STAT("said-dirty", said_dirty),
     STAT("said-stop", said_stop),
+    STAT("reinits", reinits),
+    STAT("reinit-flags", reinit_flags),
+    STAT("initial-unread-at-stop", initial_unread_at_stop),
     STAT("precopy-info-calls", precopy_info_calls),
     STAT("data-size-calls", data_size_calls),
     STAT("set-state-calls", set_state_calls),
@@ -1315,9 +1474,11 @@ static const struct {
     STAT("read-bytes", read_bytes),
     STAT("read-bytes-precopy", read_bytes_precopy),
     STAT("read-bytes-stop", read_bytes_stop),
+    STAT("read-bytes-initial", read_bytes_initial),
     STAT("lulls", lulls),
     STAT("writes", writes),
     STAT("write-bytes", write_bytes),
+    STAT("write-bytes-initial", write_bytes_initial),
     STAT("stream-verified", stream_verified),
     STAT("stream-errors", stream_errors),
     STAT("faults", faults),
@@ -1331,25 +1492,29 @@ static const struct {
     STAT("log-pages", log_pages),
 };
 
-static const char *const sizes[] = { "initial", "dirty", "stop" };
-#define NR_SIZES (sizeof(sizes) / sizeof(sizes[0]))
+/* What is not a counter, but asked for like one */
+static const char *const states[] = {
+    "initial", "dirty", "stop", "v2-opted-in"
+};
+#define NR_STATES (sizeof(states) / sizeof(states[0]))
 
 unsigned int vfio_sim_counters(void)
 {
-    return NR_SIZES + sizeof(stats) / sizeof(stats[0]);
+    return NR_STATES + sizeof(stats) / sizeof(stats[0]);
 }
 
 const char *vfio_sim_counter(VFIOSim *s, uint64_t now, unsigned int i,
                              uint64_t *value)
 {
-    uint64_t v[NR_SIZES];
+    uint64_t v[NR_STATES];
 
-    if (i < NR_SIZES) {
+    if (i < NR_STATES) {
         vfio_sim_sizes(s, now, &v[0], &v[1], &v[2]);
+        v[3] = s->v2;
         *value = v[i];
-        return sizes[i];
+        return states[i];
     }
-    i -= NR_SIZES;
+    i -= NR_STATES;
     *value = *(const uint64_t *)((const char *)&s->stats + stats[i].offset);
     return stats[i].name;
 }

@@ -31,6 +31,9 @@ enum {
 #define VFIO_SIM_MIG_P2P        (1u << 1)
 #define VFIO_SIM_MIG_PRE_COPY   (1u << 2)
 
+/* VFIO_PRECOPY_INFO_REINIT of linux/vfio.h */
+#define VFIO_SIM_INFO_REINIT    (1u << 0)
+
 /* Which dirty page tracking is offered */
 enum {
     VFIO_SIM_LOG_OFF = 0,
@@ -50,6 +53,22 @@ enum {
     VFIO_SIM_SAY_GROWING,
     VFIO_SIM_SAY_SHRINKING,
     VFIO_SIM_SAY_NUMBER,
+};
+
+/* When a re-initialisation happens, but for "reinit-every" */
+enum {
+    VFIO_SIM_REINIT_NONE,
+    VFIO_SIM_REINIT_NOW,
+    VFIO_SIM_REINIT_PRE_COPY,
+    VFIO_SIM_REINIT_PRE_COPY_P2P,
+    VFIO_SIM_REINIT_DRAINED,
+    VFIO_SIM_REINIT_QUERY,
+};
+
+/* Which queries show the flag of a re-initialisation */
+enum {
+    VFIO_SIM_FLAG_ONCE,
+    VFIO_SIM_FLAG_UNTIL_READ,
 };
 
 /* Values of "hold" beyond the states */
@@ -87,6 +106,13 @@ typedef struct VFIOSimConfig {
     uint64_t stop_bytes;
     uint64_t read_rate;
     uint64_t write_rate;
+    uint64_t write_rate_initial;
+    bool precopy_v2;
+    uint64_t reinit_bytes;
+    uint64_t reinit_every;
+    uint64_t reinit_count;
+    uint32_t reinit_at;
+    uint32_t reinit_flag;
     uint64_t latency[VFIO_SIM_STATES];
     uint64_t latency_query;
     uint64_t dma_rate;
@@ -112,6 +138,12 @@ enum {
     VFIO_SIM_EFFECT_STOP = 1 << 2,
     VFIO_SIM_EFFECT_FAIL = 1 << 3,
     VFIO_SIM_EFFECT_DMA = 1 << 4,
+    /* count anew */
+    VFIO_SIM_EFFECT_REINIT = 1 << 5,
+    /* the moment was set */
+    VFIO_SIM_EFFECT_REINIT_AT = 1 << 6,
+    /* the period was set */
+    VFIO_SIM_EFFECT_REINIT_EVERY = 1 << 7,
 };
 
 typedef struct VFIOSimStats {
@@ -125,15 +157,20 @@ typedef struct VFIOSimStats {
     uint64_t read_bytes;
     uint64_t read_bytes_precopy;
     uint64_t read_bytes_stop;
+    uint64_t read_bytes_initial;
     uint64_t lulls;
     uint64_t writes;
     uint64_t write_bytes;
+    uint64_t write_bytes_initial;
     uint64_t stream_verified;
     uint64_t stream_errors;
     uint64_t faults;
     uint64_t said_initial;
     uint64_t said_dirty;
     uint64_t said_stop;
+    uint64_t reinits;
+    uint64_t reinit_flags;
+    uint64_t initial_unread_at_stop;
     uint64_t stopped_at_us;
     uint64_t running_at_us;
     uint64_t dma_pages_written;
@@ -188,6 +225,8 @@ typedef struct VFIOSimFrame {
     uint64_t size;                      /* header and payload */
     uint64_t pos;
     uint32_t kind;
+    /* dirty data that a re-initialisation made a part of the initial data */
+    bool subsumed;
 } VFIOSimFrame;
 
 /* What the two ends of a stream both keep, and must agree on */
@@ -221,6 +260,17 @@ typedef struct VFIOSim {
     uint64_t dirty_since;
     uint64_t dma_next;
 
+    /*
+     * Re-initialisation.  @first_left is what is left of the initial data
+     * that no re-initialisation brought: it is read before the rest.
+     */
+    bool v2;                            /* VFIO_DEVICE_FEATURE 12 was set */
+    bool reinit_now;
+    bool reinit_shown;                  /* the next query shows the flag */
+    uint64_t reinits_left;
+    uint64_t reinit_due;
+    uint64_t first_left;
+
     /* resuming */
     const char *rx_error;
     bool rx_done;
@@ -252,6 +302,10 @@ void vfio_sim_destroy(VFIOSim *s);
 int vfio_sim_configure(VFIOSim *s, uint64_t now, const VFIOSimConfig *cfg,
                        uint32_t effects);
 uint32_t vfio_sim_mig_flags(const VFIOSim *s);
+/* Does the device know VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2? */
+bool vfio_sim_has_v2(const VFIOSim *s);
+/* Opt in to it, or end that, which belongs to the closing of the device. */
+void vfio_sim_set_v2(VFIOSim *s, bool on);
 
 /*
  * State changes.  A front-end that can wait makes them arc by arc:
@@ -270,9 +324,13 @@ void vfio_sim_reset(VFIOSim *s, uint64_t now);
 /* The truth about what is left to be read. */
 void vfio_sim_sizes(VFIOSim *s, uint64_t now, uint64_t *initial,
                     uint64_t *dirty, uint64_t *stop);
-/* What the queries say. */
+/*
+ * What the queries say.  @flags is set to 0 or VFIO_SIM_INFO_REINIT if there
+ * was an opt-in, and is left alone otherwise.  On failure nothing is said.
+ */
 int vfio_sim_precopy_info(VFIOSim *s, uint32_t session, uint64_t now,
-                          uint64_t *initial, uint64_t *dirty);
+                          uint64_t *initial, uint64_t *dirty,
+                          uint32_t *flags);
 int vfio_sim_data_size(VFIOSim *s, uint64_t now, uint64_t *length);
 
 /*

@@ -1008,9 +1008,24 @@ static int feature_data(SimDevice *d, uint32_t feature, bool get, void *data)
         pthread_mutex_unlock(&d->lock);
         return ret;
     }
+    case SIM_FEATURE_PRECOPY_INFO_V2:
+        pthread_mutex_lock(&d->lock);
+        vfio_sim_set_v2(&d->sim, true);
+        pthread_mutex_unlock(&d->lock);
+        return 0;
     default:
         return -ENOTTY;
     }
+}
+
+static bool device_has_v2(SimDevice *d)
+{
+    bool ret;
+
+    pthread_mutex_lock(&d->lock);
+    ret = vfio_sim_has_v2(&d->sim);
+    pthread_mutex_unlock(&d->lock);
+    return ret;
 }
 
 static int device_feature(SimDevice *d, struct sim_feature *arg)
@@ -1054,7 +1069,14 @@ static int device_feature(SimDevice *d, struct sim_feature *arg)
         known = SIM_FEATURE_GET;
         size = sizeof(struct sim_log_report);
         break;
+    case SIM_FEATURE_PRECOPY_INFO_V2:
+        known = SIM_FEATURE_SET;
+        size = 0;
+        break;
     default:
+        return -ENOTTY;
+    }
+    if (feature == SIM_FEATURE_PRECOPY_INFO_V2 && !device_has_v2(d)) {
         return -ENOTTY;
     }
     if (feature >= SIM_FEATURE_LOG_START &&
@@ -1231,6 +1253,7 @@ static int data_ioctl(SimDevice *d, int fd, uint32_t request, void *arg)
     uint32_t session = atomic_load(&fd_session[fd]);
     struct sim_precopy_info *info = arg;
     uint64_t initial, dirty;
+    uint32_t flags;
     int ret;
 
     if (request != SIM_MIG_GET_PRECOPY_INFO) {
@@ -1242,10 +1265,12 @@ static int data_ioctl(SimDevice *d, int fd, uint32_t request, void *arg)
     pthread_mutex_lock(&d->lock);
     device_hold(d, VFIO_SIM_HOLD_QUERY);
     device_sleep(d, d->sim.cfg.latency_query * 1000000);
-    ret = vfio_sim_precopy_info(&d->sim, session, now_ns(), &initial, &dirty);
+    flags = info->flags;
+    ret = vfio_sim_precopy_info(&d->sim, session, now_ns(), &initial, &dirty,
+                                &flags);
     pthread_mutex_unlock(&d->lock);
     if (!ret) {
-        info->flags = 0;
+        info->flags = flags;
         info->initial_bytes = initial;
         info->dirty_bytes = dirty;
     }
@@ -1326,6 +1351,7 @@ static void device_close(SimDevice *d)
     pthread_mutex_unlock(&iommu_lock);
     vfio_sim_log_stop(&d->sim, 0);
     vfio_sim_reset(&d->sim, now_ns());
+    vfio_sim_set_v2(&d->sim, false);
     pthread_mutex_unlock(&d->lock);
     pthread_mutex_unlock(&d->transition);
 }

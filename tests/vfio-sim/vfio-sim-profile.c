@@ -18,6 +18,10 @@ static const char *const names_hold[] = {
     "pre-copy", "pre-copy-p2p", "read", "write", "query", NULL
 };
 
+static const char *const names_reinit_at[] = {
+    "none", "now", "pre-copy", "pre-copy-p2p", "drained", "query", NULL
+};
+static const char *const names_reinit_flag[] = { "once", "until-read", NULL };
 static const char *const names_fail_into[] = { "stay", "error", NULL };
 static const char *const names_log[] = {
     "off", "device", "iommu", "both", NULL
@@ -48,6 +52,8 @@ static const char *const names_say[] = {
     { .name = n, .type = VFIO_SIM_TYPE_MS, AT(f), .max = 3600000, \
       __VA_ARGS__ }
 #define EFFECT(e) .effects = VFIO_SIM_EFFECT_ ## e
+#define EFFECTS(e, f) \
+    .effects = VFIO_SIM_EFFECT_ ## e | VFIO_SIM_EFFECT_ ## f
 
 const VFIOSimKey vfio_sim_keys[] = {
     BOOL("precopy", precopy, .doc = "has the PRE_COPY states"),
@@ -70,6 +76,20 @@ const VFIOSimKey vfio_sim_keys[] = {
           .doc = "how fast the device gives its data, bytes a second"),
     LIMIT("write-rate", write_rate, "unlimited", .min = 1,
           .doc = "how fast the device loads data, bytes a second"),
+    LIMIT("write-rate-initial", write_rate_initial, "unlimited", .min = 1,
+          .doc = "how fast it loads initial data; this time is added"),
+    BOOL("precopy-v2", precopy_v2,
+         .doc = "the kernel has VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2"),
+    SIZE("reinit-bytes", reinit_bytes, .max = 1ull << 60,
+         .doc = "initial data that each re-initialisation brings"),
+    MS("reinit-every", reinit_every, EFFECTS(REINIT, REINIT_EVERY),
+       .doc = "period of re-initialisations in PRE_COPY, 0 for none"),
+    COUNT("reinit-count", reinit_count, EFFECT(REINIT),
+          .doc = "how many re-initialisations happen, 0 for no end"),
+    ENUM("reinit-at", reinit_at, names_reinit_at, EFFECTS(REINIT, REINIT_AT),
+         .doc = "another moment of re-initialisations"),
+    ENUM("reinit-flag", reinit_flag, names_reinit_flag,
+         .doc = "how long queries tell of a re-initialisation"),
     MS("latency-stop", latency[VFIO_SIM_STOP], .doc = "to enter STOP"),
     MS("latency-running", latency[VFIO_SIM_RUNNING],
        .doc = "to enter RUNNING"),
@@ -126,6 +146,10 @@ void vfio_sim_config_default(VFIOSimConfig *cfg)
     cfg->dirty_ceiling = VFIO_SIM_UNLIMITED;
     cfg->read_rate = VFIO_SIM_UNLIMITED;
     cfg->write_rate = VFIO_SIM_UNLIMITED;
+    cfg->write_rate_initial = VFIO_SIM_UNLIMITED;
+    cfg->precopy_v2 = true;
+    cfg->reinit_bytes = 1 << 20;
+    cfg->reinit_flag = VFIO_SIM_FLAG_UNTIL_READ;
     cfg->dma_base = 64 << 20;
     cfg->dma_size = 16 << 20;
     cfg->dirty_log = VFIO_SIM_LOG_DEVICE;

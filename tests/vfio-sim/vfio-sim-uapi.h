@@ -125,7 +125,8 @@ enum {
     SIM_FEATURE_LOG_STOP = 7,
     SIM_FEATURE_LOG_REPORT = 8,
     SIM_FEATURE_MIG_DATA_SIZE = 9,
-    /* 11 (DMA_BUF) and 12 (MIG_PRECOPY_INFOv2) are asked for: ENOTTY */
+    /* 11 (DMA_BUF) is asked for: ENOTTY */
+    SIM_FEATURE_PRECOPY_INFO_V2 = 12,
 };
 
 /* struct vfio_device_feature_migration; the flags are VFIO_SIM_MIG_* */
@@ -162,7 +163,7 @@ struct sim_log_report {
     uint64_t bitmap;
 };
 
-/* struct vfio_precopy_info */
+/* struct vfio_precopy_info; the flags are VFIO_SIM_INFO_* */
 struct sim_precopy_info {
     uint32_t argsz;
     uint32_t flags;
