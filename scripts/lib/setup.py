@@ -23,13 +23,15 @@ def add_options(parser):
 
 def _build(arg, what, say, out):
     script = os.path.join(TOP, 'scripts', 'build')
-    say(f'{what} (scripts/build {arg})')
+    command = ' '.join(filter(None, ['scripts/build', arg]))
+    say(f'{what} ({command})')
     try:
-        r = subprocess.run([script, arg], check=False, stdout=out)
+        r = subprocess.run([script] + ([arg] if arg else []), check=False,
+                           stdout=out)
     except OSError as e:
         raise Failed(f'cannot run {script}: {e}') from None
     if r.returncode:
-        raise Failed(f'scripts/build {arg} failed; see its messages above')
+        raise Failed(f'{command} failed; see its messages above')
 
 
 def default_base():
@@ -47,11 +49,12 @@ def _check_qemu(binary):
     version(binary)
 
 
-def prepare(args, say, out=None, profile=None):
+def prepare(args, say, out=None, profile=None, stock=True):
     """
     Fill in args.qemu, args.stock and args.sim (a Simulator), and build what
     is not given.  What takes long comes last: what was given (PROFILE too) is
     checked before.  OUT: where the builds' messages go (default: stdout).
+    STOCK: whether args.stock is needed.
     """
     for binary in filter(None, (args.qemu, args.stock,
                                 getattr(args, 'peer', None))):
@@ -62,15 +65,19 @@ def prepare(args, say, out=None, profile=None):
     args.sim = Simulator(args.sim)
     if profile:
         args.sim.check(profile)
-    if not (args.qemu and args.stock):
-        _build('--stock', 'getting and building QEMU, with the series and '
-               'without', say, out)
-        obj = os.path.join(TOP, 'build', default_base())
+    if not args.qemu or (stock and not args.stock):
+        if stock:
+            _build('--stock', 'getting and building QEMU, with the series '
+                   'and without', say, out)
+        else:
+            _build(None, 'getting and building QEMU', say, out)
+        base = os.path.join(TOP, 'build', default_base())
         args.qemu = args.qemu or os.path.join(
-            obj, 'obj', 'qemu-system-x86_64')
-        args.stock = args.stock or os.path.join(
-            obj, 'stock-obj', 'qemu-system-x86_64')
-        for binary in (args.qemu, args.stock):
+            base, 'obj', 'qemu-system-x86_64')
+        if stock:
+            args.stock = args.stock or os.path.join(
+                base, 'stock-obj', 'qemu-system-x86_64')
+        for binary in filter(None, (args.qemu, args.stock)):
             _check_qemu(binary)
     find_qmp(args.qemu, args.stock)
 

@@ -1063,6 +1063,24 @@ static void test_reinit_p2p(void)
     CHECK_EQ(query(s, 0, &i, &d), -EINVAL);
     CHECK_EQ(s->stats.reinits, 3);
     discard(s);
+
+    /* behind the decision, by a driver that knows of it only in PRE_COPY */
+    s = device_v2("initial-bytes=1M reinit-bytes=64K reinit-at=answered "
+                  "reinit-count=2 reinit-flag-p2p=off reinit-flag=once");
+    check_query(s, 0, 0, 0, 0);
+    CHECK_EQ(s->stats.reinits, 1);
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY_P2P), 0);
+    check_query(s, 0, 64 * KIB, 0, 0);
+    check_query(s, 0, 64 * KIB, 0, 0);
+    CHECK_EQ(s->stats.reinits, 1);
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY), 0);
+    check_query(s, 0, 64 * KIB, 0, REINIT);
+    CHECK_EQ(s->stats.reinits, 2);
+    check_query(s, 0, 128 * KIB, 0, REINIT);
+    check_query(s, 0, 128 * KIB, 0, 0);
+    CHECK_EQ(s->stats.reinits, 2);
+    CHECK_EQ(s->stats.reinit_flags, 2);
+    discard(s);
 }
 
 static void test_reinit_drained(void)

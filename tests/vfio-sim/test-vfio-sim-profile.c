@@ -47,7 +47,8 @@ static void test_good(void)
                    "reinit-every = 250\n"
                    "reinit-count = 7\n"
                    "reinit-at = PRE_COPY_P2P\n"
-                   "reinit-flag = once"), 0);
+                   "reinit-flag = once\n"
+                   "reinit-flag-p2p = off"), 0);
     CHECK(!cfg.precopy && !cfg.p2p);
     CHECK_EQ(cfg.initial_bytes, 16);
     CHECK_EQ(cfg.dirty_bytes, 4096);
@@ -71,6 +72,7 @@ static void test_good(void)
     CHECK_EQ(cfg.reinit_count, 7);
     CHECK_EQ(cfg.reinit_at, VFIO_SIM_REINIT_PRE_COPY_P2P);
     CHECK_EQ(cfg.reinit_flag, VFIO_SIM_FLAG_ONCE);
+    CHECK(!cfg.reinit_flag_p2p);
 
     /* without a word of it: a kernel that knows it, a device that does not */
     CHECK_EQ(parse(""), 0);
@@ -81,6 +83,7 @@ static void test_good(void)
     CHECK_EQ(cfg.reinit_count, 0);
     CHECK_EQ(cfg.reinit_at, VFIO_SIM_REINIT_NONE);
     CHECK_EQ(cfg.reinit_flag, VFIO_SIM_FLAG_UNTIL_READ);
+    CHECK(cfg.reinit_flag_p2p);
 }
 
 static void bad(const char *text, const char *expected)

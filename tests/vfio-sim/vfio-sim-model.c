@@ -15,6 +15,8 @@
 #define END_SIZE        (2 * VFIO_SIM_UNIT)
 /* No single read or write takes longer than this because of a rate */
 #define RATE_SLICE_NS   10000000ull
+/* Who comes back later than this after a wait has left the device idle */
+#define LATE_NS         RATE_SLICE_NS
 /* DMA that was not done for lack of time is forgotten after this */
 #define DMA_BACKLOG_NS  100000000ull
 /* As much initial data as re-initialisations can pile up */
@@ -432,14 +434,22 @@ int vfio_sim_precopy_info(VFIOSim *s, uint32_t session, uint64_t now,
     }
     if (s->v2) {
         bool once = s->cfg.reinit_flag == VFIO_SIM_FLAG_ONCE;
-        bool shown = s->reinit_shown && (once || left);
+        bool hidden = s->state == VFIO_SIM_PRE_COPY_P2P &&
+                      !s->cfg.reinit_flag_p2p;
+        bool shown = s->reinit_shown && (once || left) && !hidden;
 
         *flags = shown ? VFIO_SIM_INFO_REINIT : 0;
         s->stats.reinit_flags += shown;
-        s->reinit_shown = shown && !once;
+        if (!hidden) {
+            s->reinit_shown = shown && !once;
+        }
     }
     s->stats.said_initial = *initial;
     s->stats.said_dirty = *dirty;
+    if (s->cfg.reinit_at == VFIO_SIM_REINIT_ANSWERED &&
+        s->state == VFIO_SIM_PRE_COPY) {
+        reinit(s, now);
+    }
     return 0;
 }
 
@@ -995,17 +1005,21 @@ static size_t limit_len(const VFIOSim *s, size_t len, uint64_t rate,
                  sub_sat(fail_after, s->session_bytes));
 }
 
-/* Be busy for @ns more; returns for how long from now. */
+/*
+ * Be busy for @ns more; returns for how long from now.  Whoever waits wakes up
+ * a little late each time, which must not make the device slower: it goes on
+ * from where it would have been.
+ */
 static uint64_t busy(VFIOSim *s, uint64_t now, uint64_t ns)
 {
     if (!ns) {
         return 0;
     }
-    if (s->busy_until < now) {
+    if (s->busy_until < sub_sat(now, LATE_NS)) {
         s->busy_until = now;
     }
     s->busy_until = add_sat(s->busy_until, ns);
-    return s->busy_until - now;
+    return sub_sat(s->busy_until, now);
 }
 
 int64_t vfio_sim_read(VFIOSim *s, uint32_t session, uint64_t now,

@@ -63,6 +63,7 @@ enum {
     VFIO_SIM_REINIT_PRE_COPY_P2P,
     VFIO_SIM_REINIT_DRAINED,
     VFIO_SIM_REINIT_QUERY,
+    VFIO_SIM_REINIT_ANSWERED,
 };
 
 /* Which queries show the flag of a re-initialisation */
@@ -113,6 +114,7 @@ typedef struct VFIOSimConfig {
     uint64_t reinit_count;
     uint32_t reinit_at;
     uint32_t reinit_flag;
+    bool reinit_flag_p2p;
     uint64_t latency[VFIO_SIM_STATES];
     uint64_t latency_query;
     uint64_t dma_rate;

@@ -19,7 +19,8 @@ static const char *const names_hold[] = {
 };
 
 static const char *const names_reinit_at[] = {
-    "none", "now", "pre-copy", "pre-copy-p2p", "drained", "query", NULL
+    "none", "now", "pre-copy", "pre-copy-p2p", "drained", "query", "answered",
+    NULL
 };
 static const char *const names_reinit_flag[] = { "once", "until-read", NULL };
 static const char *const names_fail_into[] = { "stay", "error", NULL };
@@ -90,6 +91,8 @@ const VFIOSimKey vfio_sim_keys[] = {
          .doc = "another moment of re-initialisations"),
     ENUM("reinit-flag", reinit_flag, names_reinit_flag,
          .doc = "how long queries tell of a re-initialisation"),
+    BOOL("reinit-flag-p2p", reinit_flag_p2p,
+         .doc = "queries in PRE_COPY_P2P tell of it, too"),
     MS("latency-stop", latency[VFIO_SIM_STOP], .doc = "to enter STOP"),
     MS("latency-running", latency[VFIO_SIM_RUNNING],
        .doc = "to enter RUNNING"),
@@ -150,6 +153,7 @@ void vfio_sim_config_default(VFIOSimConfig *cfg)
     cfg->precopy_v2 = true;
     cfg->reinit_bytes = 1 << 20;
     cfg->reinit_flag = VFIO_SIM_FLAG_UNTIL_READ;
+    cfg->reinit_flag_p2p = true;
     cfg->dma_base = 64 << 20;
     cfg->dma_size = 16 << 20;
     cfg->dirty_log = VFIO_SIM_LOG_DEVICE;

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+A migration of four VFIO devices, of which one is busy and gets new initial
+data again and again; and what its downtime consists of.
+
+The model is that of a published measurement with a guest of 8 GiB and four
+devices, one busy with 1 GiB of state: 2352 ms of downtime, the busy device's
+share of it about 1600 ms.  Each number below is from there, or said to be an
+assumption.
+"""
+
+import re
+
+from migpair import Device, Failed
+from setup import find_profile
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+MEMORY = 8 * GIB
+QUIET_MEMORY = 64 * MIB
+DEVICES = 4
+# Neither the first device nor the last
+BUSY = 1
+
+# The link, bytes a second, and QEMU's default limit in ms: together more than
+# all devices have, so that nothing but acks is ever waited for
+LINK = 12_500_000_000
+LIMIT = 300
+
+# The busy device's 1 GiB of initial data: all but one re-initialisation come
+# this many ms apart while the guest's memory is on its way (devices are read
+# after it), and the last one when the device is told to get ready for the stop
+REINITS = 8
+PERIOD = 100
+# What memory moves at meanwhile, bytes a second: it is empty, and would be
+# through too early
+SLOW = 8_000_000
+
+# Each device
+COMMON = {
+    'initial_bytes': 16 * MIB,
+    'stop_bytes': 64 * MIB,
+    # Assumed: anything is loaded at 1.5 GiB/s, initial data also at the rate
+    # that makes 1 GiB of it take 1.1 s in all (it was 1.6 s, with the busy
+    # device's 0.5 s below)
+    'write_rate': 1536 * MIB,
+    'write_rate_initial': 2363 * MIB,
+    # The rest of the 2352 ms, over four devices: what their state changes
+    # take, here one on the source and one on the destination
+    'latency_stop_copy': 80,
+    'latency_running': 75,
+    'latency_pre_copy': 5,
+    'latency_pre_copy_p2p': 1,
+}
+
+# What the busy device has instead.  Assumed: three quarters of its state are
+# read again when it has stopped, and loaded cheaply.  That takes 0.5 s, close
+# to the 520 ms that were measured where nothing else was left
+BUSY_TOO = {
+    'stop_bytes': 768 * MIB,
+    'reinit_bytes': GIB // REINITS,
+    'reinit_every': PERIOD,
+    'reinit_count': REINITS - 1,
+    'reinit_at': 'pre-copy-p2p',
+}
+
+# All that the busy device gives as initial data
+INITIAL = COMMON['initial_bytes'] + REINITS * BUSY_TOO['reinit_bytes']
+
+ARGUMENTS = ('-trace', 'vmstate_downtime_load',
+             '-trace', 'migration_switchover_undone',
+             '-msg', 'timestamp=on')
+
+
+def model_share(again):
+    """
+    The busy device's share in ms, if nothing but the rates took time, with
+    acks that can be asked for again or without
+    """
+    seconds = BUSY_TOO['stop_bytes'] / COMMON['write_rate']
+    if not again:
+        seconds += GIB / COMMON['write_rate']
+        seconds += GIB / COMMON['write_rate_initial']
+    return 1000 * seconds
+
+
+def protocol(legacy):
+    """Arguments for one of the two protocols of switchover-ack"""
+    return ('-global', 'migration.switchover-ack-legacy='
+            + ('on' if legacy else 'off'))
+
+
+def devices(again):
+    """With REINIT, or with a kernel that calls the new data dirty"""
+    keys = {**COMMON, 'precopy_v2': 'on' if again else 'off'}
+    return [Device(**{**keys, **(BUSY_TOO if i == BUSY else {})})
+            for i in range(DEVICES)]
+
+
+def quiet_devices():
+    """
+    What costs the last look most: next to no data, so that a switchover takes
+    little more than the state changes of mlx5-vf; and queries that take the
+    device time (assumed: 1 ms each)
+    """
+    profile = find_profile('mlx5-vf')
+    return [Device(profile, latency_query=1, initial_bytes=MIB,
+                   dirty_bytes=0, dirty_rate=0, stop_bytes=MIB)
+            for _ in range(DEVICES)]
+
+
+def migrate_quietly(pair):
+    """quiet_devices() with switchover-ack, and nothing special"""
+    pair.set_capabilities('return-path', 'switchover-ack')
+    pair.set_parameters({'downtime-limit': LIMIT,
+                         'avail-switchover-bandwidth': LINK})
+    pair.wait_guest()
+    pair.start()
+    pair.wait_completed(60)
+
+
+def share(pair, index):
+    """
+    Milliseconds of the downtime that are a device's: on the destination, from
+    the end of what came before the device's last section to the end of that.
+    It contains waiting for the source to read the data.  Sections are loaded
+    one after the other, so that no time counts twice.
+    """
+    before, seen = None, []
+    for when, text in pair.destination.traced('vmstate_downtime_load'):
+        m = re.match(r'type=iterable idstr=(\S+)', text)
+        if m and m[1].endswith('/vfio'):
+            seen.append(before and 1000 * (when - before))
+        before = when
+    if len(seen) != len(pair.destination.controls) or None in seen:
+        raise Failed('the trace does not show when each device was loaded '
+                     '(is this QEMU built with the trace backend "log"?): '
+                     + pair.destination.log)
+    return seen[index]
+
+
+def migrate(pair):
+    """The scenario; pair has devices() and ARGUMENTS"""
+    busy = pair.source.controls[BUSY]
+    pair.set_capabilities('return-path', 'switchover-ack')
+    pair.set_parameters({'max-bandwidth': SLOW, 'downtime-limit': LIMIT,
+                         'avail-switchover-bandwidth': LINK})
+    pair.wait_guest()
+    pair.start()
+    pair.poll(lambda: busy.get('reinits') >= REINITS - 1, 30,
+              'the busy device does not start anew')
+    busy.set('reinit-every', 0)
+    busy.set('reinit-count', 1)
+    if busy.get('read-bytes'):
+        raise Failed("the guest's memory was through too early")
+    pair.set_parameters({'max-bandwidth': 0})
+    pair.wait_completed(60)
+
+
+def measure(pair):
+    """
+    What the finished scenario shows, in ms, bytes and counts.  guest: how long
+    it was silent, and paused for switchovers that were undone
+    """
+    busy = pair.source.controls[BUSY].stats()
+    downtime = pair.downtime()
+    acks = pair.source.cmd('query-migrate').get('switchover-acks', {})
+    pauses = [int(re.search(r'(\d+) us', text)[1]) / 1000 for _, text in
+              pair.source.traced('migration_switchover_undone')]
+    return {'guest': downtime['silent'] + sum(pauses),
+            'devices': pair.device_downtime(), 'qemu': downtime['qemu'],
+            'busy': share(pair, BUSY),
+            'unread': busy['initial-unread-at-stop'],
+            'initial': busy['read-bytes-initial'], 'reinits': busy['reinits'],
+            'requests': acks.get('requests', 0),
+            'undone': acks.get('undone', 0), 'paused': sum(pauses)}
