@@ -794,13 +794,15 @@ static void test_dma(const void *opaque)
 /* A kernel without IOMMU_IOAS_CHANGE_PROCESS is no reason to crash */
 static void test_realize_old_kernel(void)
 {
+    static const char iommufd[] = ",change-process=off";
+    const char *const *devices = LIST(DEVICE_64M);
     VfioSimVM vm;
 
-    if (!vfio_sim_library()) {
+    if (!vfio_sim_supports(devices, iommufd)) {
         return;
     }
-    vfio_sim_start(&vm, "src", LIST(DEVICE_64M), "", ",change-process=off",
-                   VFIO_SIM_GUEST_IDLE, "");
+    vfio_sim_start(&vm, "src", devices, "", iommufd, VFIO_SIM_GUEST_IDLE,
+                   "");
     g_assert(vfio_sim_running(&vm));
     vfio_sim_quit(&vm);
     vfio_sim_dir_remove();

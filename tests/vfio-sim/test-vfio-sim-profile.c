@@ -46,6 +46,7 @@ static void test_good(void)
                    "reinit-bytes = 3M\n"
                    "reinit-every = 250\n"
                    "reinit-count = 7\n"
+                   "reinit-skip = 2\n"
                    "reinit-at = PRE_COPY_P2P\n"
                    "reinit-flag = once\n"
                    "reinit-flag-p2p = off"), 0);
@@ -70,6 +71,7 @@ static void test_good(void)
     CHECK_EQ(cfg.reinit_bytes, 3 << 20);
     CHECK_EQ(cfg.reinit_every, 250);
     CHECK_EQ(cfg.reinit_count, 7);
+    CHECK_EQ(cfg.reinit_skip, 2);
     CHECK_EQ(cfg.reinit_at, VFIO_SIM_REINIT_PRE_COPY_P2P);
     CHECK_EQ(cfg.reinit_flag, VFIO_SIM_FLAG_ONCE);
     CHECK(!cfg.reinit_flag_p2p);

@@ -226,6 +226,7 @@ int vfio_sim_init(VFIOSim *s, const VFIOSimConfig *cfg,
     s->rng = mix(seed, PATTERN_STEP) | 1;
     s->faults_left = cfg->fail_count;
     s->reinits_left = cfg->reinit_count;
+    s->reinits_to_skip = cfg->reinit_skip;
     s->reinit_now = cfg->reinit_at == VFIO_SIM_REINIT_NOW;
     return dma_setup(s, now);
 }
@@ -292,6 +293,10 @@ static uint64_t initial_left(const VFIOSim *s)
  */
 static void reinit(VFIOSim *s, uint64_t now)
 {
+    if (s->reinits_to_skip) {
+        s->reinits_to_skip--;
+        return;
+    }
     if (s->cfg.reinit_count) {
         if (!s->reinits_left) {
             return;
@@ -507,6 +512,7 @@ int vfio_sim_configure(VFIOSim *s, uint64_t now, const VFIOSimConfig *cfg,
     }
     if (effects & VFIO_SIM_EFFECT_REINIT) {
         s->reinits_left = cfg->reinit_count;
+        s->reinits_to_skip = cfg->reinit_skip;
     }
     if (effects & VFIO_SIM_EFFECT_REINIT_EVERY) {
         s->reinit_due = now + cfg->reinit_every * 1000000;

@@ -112,6 +112,7 @@ typedef struct VFIOSimConfig {
     uint64_t reinit_bytes;
     uint64_t reinit_every;
     uint64_t reinit_count;
+    uint64_t reinit_skip;
     uint32_t reinit_at;
     uint32_t reinit_flag;
     bool reinit_flag_p2p;
@@ -270,6 +271,7 @@ typedef struct VFIOSim {
     bool reinit_now;
     bool reinit_shown;                  /* the next query shows the flag */
     uint64_t reinits_left;
+    uint64_t reinits_to_skip;
     uint64_t reinit_due;
     uint64_t first_left;
 

@@ -40,6 +40,7 @@
 #include <unistd.h>
 
 #include "vfio-sim-model.h"
+#include "vfio-sim-pci.h"
 #include "vfio-sim-profile.h"
 #include "vfio-sim-uapi.h"
 
@@ -47,8 +48,6 @@
 #define MAX_CLIENTS     32
 /* Only descriptors below this can be ours */
 #define MAX_FD          65536
-#define BAR_SIZE        0x10000ull
-#define CONFIG_SIZE     256u
 #define REGION_SHIFT    32
 #define CONFIG_OFFSET   ((uint64_t)SIM_REGION_CONFIG << REGION_SHIFT)
 
@@ -109,6 +108,8 @@ typedef struct SimClient {
 } SimClient;
 
 static _Atomic uint16_t fd_table[MAX_FD];
+/* Of a data fd: its session, and whether that is one that loads */
+#define SESSION_LOADS   (1u << 31)
 static _Atomic uint32_t fd_session[MAX_FD];
 
 static SimDevice *devices[MAX_DEVICES];
@@ -897,7 +898,8 @@ static int device_step(SimDevice *d, uint32_t next, int *data_fd)
         for (i = 0; devices[i] != d; i++) {
             /* search */
         }
-        atomic_store(&fd_session[fd], d->sim.session);
+        atomic_store(&fd_session[fd], d->sim.session |
+                     (next == VFIO_SIM_RESUMING ? SESSION_LOADS : 0));
         set_fd(fd, FD_DATA + 2 * i);
         *data_fd = fd;
     }
@@ -916,7 +918,7 @@ static int device_set_state(SimDevice *d, struct sim_feature_mig_state *arg)
     pthread_mutex_lock(&d->lock);
     d->sim.stats.set_state_calls++;
     do {
-        if (d->sim.state == target && target != VFIO_SIM_ERROR) {
+        if (d->sim.state == target) {
             break;
         }
         ret = vfio_sim_next_state(&d->sim, target, &next);
@@ -1018,12 +1020,17 @@ static int feature_data(SimDevice *d, uint32_t feature, bool get, void *data)
     }
 }
 
-static bool device_has_v2(SimDevice *d)
+/* As the kernel: who has no PRE_COPY may not even ask. */
+static int check_v2(SimDevice *d)
 {
-    bool ret;
+    int ret = 0;
 
     pthread_mutex_lock(&d->lock);
-    ret = vfio_sim_has_v2(&d->sim);
+    if (!d->sim.cfg.precopy_v2) {
+        ret = -ENOTTY;
+    } else if (!d->sim.cfg.precopy) {
+        ret = -EINVAL;
+    }
     pthread_mutex_unlock(&d->lock);
     return ret;
 }
@@ -1076,8 +1083,12 @@ static int device_feature(SimDevice *d, struct sim_feature *arg)
     default:
         return -ENOTTY;
     }
-    if (feature == SIM_FEATURE_PRECOPY_INFO_V2 && !device_has_v2(d)) {
-        return -ENOTTY;
+    if (feature == SIM_FEATURE_PRECOPY_INFO_V2) {
+        int ret = check_v2(d);
+
+        if (ret) {
+            return ret;
+        }
     }
     if (feature >= SIM_FEATURE_LOG_START &&
         feature <= SIM_FEATURE_LOG_REPORT && !device_log(d)) {
@@ -1107,10 +1118,10 @@ static int region_info(struct sim_region_info *arg)
     arg->offset = (uint64_t)arg->index << REGION_SHIFT;
     if (arg->index == SIM_REGION_BAR0) {
         arg->flags = SIM_REGION_READ | SIM_REGION_WRITE | SIM_REGION_MMAP;
-        arg->size = BAR_SIZE;
+        arg->size = VFIO_SIM_BAR_SIZE;
     } else if (arg->index == SIM_REGION_CONFIG) {
         arg->flags = SIM_REGION_READ | SIM_REGION_WRITE;
-        arg->size = CONFIG_SIZE;
+        arg->size = VFIO_SIM_CONFIG_SIZE;
     }
     return 0;
 }
@@ -1250,7 +1261,7 @@ static int device_ioctl(SimDevice *d, uint32_t request, void *arg)
 
 static int data_ioctl(SimDevice *d, int fd, uint32_t request, void *arg)
 {
-    uint32_t session = atomic_load(&fd_session[fd]);
+    uint32_t session = atomic_load(&fd_session[fd]) & ~SESSION_LOADS;
     struct sim_precopy_info *info = arg;
     uint64_t initial, dirty;
     uint32_t flags;
@@ -1283,6 +1294,9 @@ static int64_t data_read(SimDevice *d, int fd, void *buf, size_t len)
     uint64_t wait;
     int64_t ret;
 
+    if (session & SESSION_LOADS) {
+        return -EBADF;
+    }
     pthread_mutex_lock(&d->lock);
     device_hold(d, VFIO_SIM_HOLD_READ);
     ret = vfio_sim_read(&d->sim, session, now_ns(), buf, len, &wait);
@@ -1299,6 +1313,10 @@ static int64_t data_write(SimDevice *d, int fd, const void *buf, size_t len)
     uint64_t wait;
     int64_t ret;
 
+    if (!(session & SESSION_LOADS)) {
+        return -EBADF;
+    }
+    session &= ~SESSION_LOADS;
     pthread_mutex_lock(&d->lock);
     device_hold(d, VFIO_SIM_HOLD_WRITE);
     error = d->sim.rx_error;
@@ -1311,30 +1329,22 @@ static int64_t data_write(SimDevice *d, int fd, const void *buf, size_t len)
     return ret;
 }
 
-/* Which bits of the configuration space can be written */
-static const uint8_t config_mask[CONFIG_SIZE] = {
-    [0x04] = 0x47, [0x05] = 0x05,               /* command */
-    [0x0c] = 0xff, [0x0d] = 0xff,               /* cache line, latency */
-    [0x12] = 0xff, [0x13] = 0xff,               /* BAR 0, of 64 KiB */
-    [0x3c] = 0xff,                              /* interrupt line */
-};
-
 static int64_t config_write(int fd, const uint8_t *buf, size_t len, off_t pos)
 {
-    uint8_t config[CONFIG_SIZE];
+    uint8_t config[VFIO_SIM_CONFIG_SIZE];
     size_t i;
 
-    if (pos < 0 || (size_t)pos >= CONFIG_SIZE) {
+    if (pos < 0 || (size_t)pos >= VFIO_SIM_CONFIG_SIZE) {
         return -EINVAL;
     }
-    if (len > CONFIG_SIZE - (size_t)pos) {
-        len = CONFIG_SIZE - pos;
+    if (len > VFIO_SIM_CONFIG_SIZE - (size_t)pos) {
+        len = VFIO_SIM_CONFIG_SIZE - pos;
     }
     if (pread(fd, config, len, CONFIG_OFFSET + pos) != (ssize_t)len) {
         return -EIO;
     }
     for (i = 0; i < len; i++) {
-        uint8_t mask = config_mask[pos + i];
+        uint8_t mask = vfio_sim_pci_mask[pos + i];
 
         config[i] = (config[i] & ~mask) | (buf[i] & mask);
     }
@@ -1704,16 +1714,9 @@ static void place_fd(int fd, int at)
 
 static void config_init(int fd)
 {
-    static const uint8_t config[CONFIG_SIZE] = {
-        0x34, 0x12, 0x53, 0x56,         /* an identity without a driver */
-        [0x08] = 0x01,                  /* revision */
-        [0x0b] = 0x12,                  /* class: processing accelerator */
-        [0x2c] = 0x34, [0x2d] = 0x12, [0x2e] = 0x01,
-    };
-
     if (ftruncate(fd, CONFIG_OFFSET + (1ull << REGION_SHIFT)) ||
-        pass_pwrite(fd, config, sizeof(config), CONFIG_OFFSET) !=
-        sizeof(config)) {
+        pass_pwrite(fd, vfio_sim_pci_config, sizeof(vfio_sim_pci_config),
+                    CONFIG_OFFSET) != sizeof(vfio_sim_pci_config)) {
         fatal("cannot create a device: %s", strerror(errno));
     }
 }

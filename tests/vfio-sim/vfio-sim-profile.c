@@ -87,6 +87,8 @@ const VFIOSimKey vfio_sim_keys[] = {
        .doc = "period of re-initialisations in PRE_COPY, 0 for none"),
     COUNT("reinit-count", reinit_count, EFFECT(REINIT),
           .doc = "how many re-initialisations happen, 0 for no end"),
+    COUNT("reinit-skip", reinit_skip, EFFECT(REINIT),
+          .doc = "how many moments of re-initialisations pass without one"),
     ENUM("reinit-at", reinit_at, names_reinit_at, EFFECTS(REINIT, REINIT_AT),
          .doc = "another moment of re-initialisations"),
     ENUM("reinit-flag", reinit_flag, names_reinit_flag,

@@ -7,7 +7,9 @@
 #include <glib/gstdio.h>
 #include "qemu/cutils.h"
 #include "qobject/qdict.h"
+#include "qobject/qlist.h"
 #include "qobject/qnum.h"
+#include "qobject/qstring.h"
 #include "libqtest.h"
 #include "migration/bootfile.h"
 #include "migration/migration-qmp.h"
@@ -23,6 +25,13 @@ bool reply_going(const MigReply *r)
 {
     return reply_status_is(r, "none") || reply_status_is(r, "setup") ||
            reply_status_is(r, "active");
+}
+
+bool reply_waits_for(const MigReply *r, const char *section)
+{
+    g_autofree char *name = g_strdup_printf(",%s,", section);
+
+    return strstr(r->waiting, name);
 }
 
 static uint64_t get_uint(const QDict *dict, const char *key)
@@ -71,12 +80,18 @@ static void check_reply(MigPair *p, const MigReply *r)
         reply_status_is(r, "failed")) {
         g_assert(!r->has_remaining);
         g_assert(!r->has_expected);
+        g_assert(!r->has_acks || reply_status_is(r, "completed"));
     }
     g_assert(r->has_downtime || !reply_status_is(r, "completed"));
 
     if (!reply_status_is(r, "active")) {
         return;
     }
+
+    g_assert(r->has_acks || !last->has_acks);
+    g_assert(r->has_acks == !!r->requests);
+    g_assert_cmpuint(r->requests, >=, last->requests);
+    g_assert_cmpuint(r->undone, >=, last->undone);
 
     g_assert(r->has_ram);
     g_assert(r->has_expected);
@@ -85,6 +100,10 @@ static void check_reply(MigPair *p, const MigReply *r)
     g_assert_cmpuint(r->ram_transferred, >=, last->ram_transferred);
     g_assert_cmpuint(r->vfio_transferred, >=, last->vfio_transferred);
     g_assert_cmpuint(r->ram_remaining, <=, r->ram_total);
+
+    if (p->src_stock) {
+        return;
+    }
 
     /* Once there, it stays there; two passes cannot be without a look */
     g_assert(r->has_remaining || !last->has_remaining);
@@ -97,6 +116,22 @@ static void check_reply(MigPair *p, const MigReply *r)
 
         g_assert_cmpuint(r->expected, <=, ms + 1);
         g_assert_cmpuint(r->expected + 1, >=, ms);
+    }
+}
+
+static void get_acks(MigReply *r, const QDict *dict)
+{
+    const QListEntry *entry;
+
+    r->has_acks = true;
+    r->requests = get_uint(dict, "requests");
+    r->undone = get_uint(dict, "undone");
+    pstrcpy(r->waiting, sizeof(r->waiting), ",");
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(dict, "waiting"), entry) {
+        pstrcat(r->waiting, sizeof(r->waiting),
+                qstring_get_str(qobject_to(QString, entry->value)));
+        pstrcat(r->waiting, sizeof(r->waiting), ",");
+        r->n_waiting++;
     }
 }
 
@@ -130,13 +165,18 @@ MigReply pair_query(MigPair *p)
         dict = qdict_get_qdict(rsp, "vfio");
         r.vfio_transferred = get_uint(dict, "transferred");
     }
+    if (qdict_haskey(rsp, "switchover-acks")) {
+        get_acks(&r, qdict_get_qdict(rsp, "switchover-acks"));
+    }
     qobject_unref(rsp);
 
     if (g_test_verbose()) {
         g_test_message("%s remaining %" PRIu64 " expected %" PRIu64
-                       " passes %" PRIu64 " ram %" PRIu64 " %s",
+                       " passes %" PRIu64 " ram %" PRIu64 " requests %" PRIu64
+                       " undone %" PRIu64 " waiting %s %s",
                        r.status, r.remaining, r.expected, r.passes,
-                       r.ram_remaining, r.error);
+                       r.ram_remaining, r.requests, r.undone, r.waiting,
+                       r.error);
     }
     check_reply(p, &r);
     p->last = r;
@@ -147,13 +187,13 @@ bool pair_start(MigPair *p)
 {
     const char *const *cap;
 
-    if (!vfio_sim_library()) {
+    if (!vfio_sim_supports(p->devices, "")) {
         return false;
     }
     p->device_props = p->device_props ?: "";
     p->last = (MigReply) { .status = "none" };
     vfio_sim_start(&p->src, "src", p->devices, p->device_props, "", p->guest,
-                   "");
+                   p->src_args ?: "");
 
     if (p->guest == VFIO_SIM_GUEST_DIRTY) {
         int64_t begin = g_get_monotonic_time();
@@ -183,8 +223,14 @@ bool pair_start(MigPair *p)
     return true;
 }
 
+static char *dst_log_path(void)
+{
+    return g_strdup_printf("%s/dst.stderr", vfio_sim_dir());
+}
+
 void pair_migrate_to(MigPair *p, const char *const *devices)
 {
+    g_autoptr(GString) args = g_string_new("-S -incoming defer");
     const char *const *cap;
     int i;
 
@@ -195,9 +241,16 @@ void pair_migrate_to(MigPair *p, const char *const *devices)
         p->read_before[i] = vfio_sim_get(&p->src, i, "read-bytes");
     }
 
+    g_string_append_printf(args, " %s", p->dst_args ?: "");
+    if (p->dst_log) {
+        g_autofree char *path = dst_log_path();
+
+        /* A shell reads the arguments */
+        g_string_append_printf(args, " 2>%s", path);
+    }
     vfio_sim_start(&p->dst, "dst", devices, p->device_props, "", p->guest,
-                   "-S -incoming defer");
-    for (cap = p->caps; cap && *cap; cap++) {
+                   args->str);
+    for (cap = p->dst_caps ?: p->caps; cap && *cap; cap++) {
         migrate_set_capability(p->dst.qts, *cap, true);
     }
     migrate_incoming_qmp(p->dst.qts, "tcp:127.0.0.1:0", NULL,
@@ -322,7 +375,8 @@ void pair_check_back(MigPair *p, const char *status)
     MigReply r;
     int i;
 
-    PAIR_WAIT_WHILE(p, r, !reply_status_is(&r, "completed"),
+    PAIR_WAIT_WHILE(p, r, reply_going(&r) || reply_status_is(&r, "device") ||
+                          reply_status_is(&r, "cancelling"),
                     reply_status_is(&r, status));
     while (!vfio_sim_running(&p->src)) {
         vfio_sim_nap(begin, "guest runs on at the source");
@@ -339,6 +393,19 @@ void pair_check_back(MigPair *p, const char *status)
     hmp = pair_info_migrate(p);
     g_assert(!strstr(hmp, "Remaining (bytes):"));
     g_free(hmp);
+}
+
+void pair_check_dst_said(MigPair *p, const char *text)
+{
+    int64_t begin = g_get_monotonic_time();
+    g_autofree char *path = dst_log_path();
+    g_autofree char *log = NULL;
+
+    while (g_file_get_contents(path, &log, NULL, NULL) && !strstr(log, text)) {
+        g_free(g_steal_pointer(&log));
+        vfio_sim_nap(begin, text);
+    }
+    g_assert(log);
 }
 
 void pair_end(MigPair *p)

@@ -31,6 +31,11 @@ typedef struct MigReply {
     uint64_t ram_remaining;
     uint64_t ram_transferred;
     uint64_t vfio_transferred;
+    bool has_acks;              /* switchover-acks */
+    uint64_t requests;
+    uint64_t undone;
+    unsigned n_waiting;
+    char waiting[256];          /* each name between commas */
     char error[512];
 } MigReply;
 
@@ -40,6 +45,11 @@ typedef struct MigPair {
     const char *device_props;
     VfioSimGuest guest;
     const char *const *caps;
+    const char *const *dst_caps;    /* if they are others there */
+    const char *src_args;       /* more of QEMU's arguments, or NULL */
+    const char *dst_args;
+    bool src_stock;             /* the source reports what it always did */
+    bool dst_log;               /* for pair_check_dst_said() */
     uint64_t bandwidth;         /* avail-switchover-bandwidth; 0: not set */
     uint64_t limit;             /* downtime-limit, ms */
     bool passes;                /* check each MIGRATION_PASS event */
@@ -57,6 +67,9 @@ bool reply_status_is(const MigReply *r, const char *status);
 
 /* Neither done nor given up, nor about to */
 bool reply_going(const MigReply *r);
+
+/* Does the device wait for its ack?  @section: "0000:00:02.0/vfio" */
+bool reply_waits_for(const MigReply *r, const char *section);
 
 /* False: the test is to be skipped */
 bool pair_start(MigPair *p);
@@ -107,5 +120,8 @@ void pair_check_completes(MigPair *p);
 
 /* The source is done with @status, and is as if nothing had happened */
 void pair_check_back(MigPair *p, const char *status);
+
+/* @text is in what the destination says on stderr, sooner or later */
+void pair_check_dst_said(MigPair *p, const char *text);
 
 #endif

@@ -2,8 +2,17 @@
 /*
  * QEMUs with simulated VFIO devices, for migration tests
  *
- * The devices come from the library in tests/vfio-sim, which is preloaded
- * into an otherwise unmodified QEMU.
+ * The devices come from one of the front-ends in tests/vfio-sim: the library
+ * that is preloaded into an otherwise unmodified QEMU, or the kernel module.
+ *
+ * Environment:
+ *
+ * QTEST_VFIO_SIM           path of the library, or "kernel" for the module,
+ *                          which has to be loaded
+ * QTEST_VFIO_SIM_LOGS      directory where a case that fails leaves its
+ *                          QEMUs' logs, QMP transcripts included
+ * QTEST_QEMU_BINARY_SRC    another QEMU for the source, or the destination
+ * QTEST_QEMU_BINARY_DST
  */
 
 #ifndef QTEST_VFIO_SIM_H
@@ -14,8 +23,11 @@
 #define VFIO_SIM_MAX_DEVICES 4
 
 typedef struct VfioSimDevice {
-    int fd;                     /* control connection */
+    /* With the library: the control connection */
+    int fd;
     FILE *rx;
+    /* With the module: the device's directory in sysfs */
+    char *sysfs;
 } VfioSimDevice;
 
 /* A QEMU with its devices; they have the ids dev0, dev1... */
@@ -36,8 +48,11 @@ typedef enum VfioSimGuest {
     VFIO_SIM_GUEST_DIRTY,       /* bootfile.c: writes 1 MiB to 100 MiB */
 } VfioSimGuest;
 
-/* The library's path, or NULL (and the test is marked as skipped) */
-const char *vfio_sim_library(void);
+/*
+ * Is there a front-end, and can it do what a case asks vfio_sim_start() for?
+ * If not, the test is marked as skipped, with the reason.
+ */
+bool vfio_sim_supports(const char *const *devices, const char *iommufd_props);
 
 /* The directory of the running case, made at the first call */
 const char *vfio_sim_dir(void);
