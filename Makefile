@@ -2,8 +2,8 @@
 # Each target calls one script; scripts/NAME --help tells more.  PROFILE and PEER
 # reach theirs through the environment.
 
-.PHONY: help configure all build stock sim check check-sim check-series \
-	check-bisect refresh export demo bench clean distclean
+.PHONY: help configure all build stock sim check check-sim check-kernel \
+	check-series check-bisect refresh export demo bench clean distclean
 # One script at a time: each uses all processors by itself
 .NOTPARALLEL:
 
@@ -16,6 +16,7 @@ help:
 	@echo '                   (PEER=/path/to/qemu-system-x86_64: one more)'
 	@echo
 	@echo 'make check-sim     build and test the simulator alone (seconds)'
+	@echo 'make check-kernel  the same scenarios on a real Linux VFIO core, in a VM'
 	@echo 'make check-series  prove the rules of the patch series'
 	@echo 'make check-bisect  build and test every commit of the series'
 	@echo 'make refresh       commits in build/<base>/src become patches'
@@ -42,6 +43,9 @@ check:
 
 check-sim:
 	@scripts/check --only=sim
+
+check-kernel:
+	@scripts/check-kernel
 
 check-series:
 	@scripts/check-series

@@ -190,6 +190,8 @@ new_files()
         esac
         case $f in
         bases/* | patches/* | scripts/* | build/* | .*) ;;
+        # Not QEMU's either, and in Linux' coding style
+        tests/vfio-sim/kernel/*) ;;
         *) [ ! -f "$top/$f" ] || printf '%s\n' "$f" ;;
         esac
     done | sort -u
