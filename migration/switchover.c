@@ -61,12 +61,10 @@ bool mig_remaining_get(const MigRemaining *remaining, uint64_t *bytes)
     return true;
 }
 
-int64_t mig_expected_downtime(const MigRemaining *remaining,
-                              uint64_t bandwidth, uint64_t downtime_limit)
+int64_t mig_expected_downtime(bool known, uint64_t bytes, uint64_t bandwidth,
+                              uint64_t downtime_limit)
 {
-    uint64_t bytes;
-
-    if (!bandwidth || !mig_remaining_get(remaining, &bytes)) {
+    if (!bandwidth || !known) {
         return downtime_limit;
     }
 

@@ -86,14 +86,15 @@ bool mig_remaining_get(const MigRemaining *remaining, uint64_t *bytes);
 /**
  * mig_expected_downtime: how long moving the remaining bytes takes
  *
- * @remaining: what was published
+ * @known: whether anything was published, as mig_remaining_get() says
+ * @bytes: what was published
  * @bandwidth: bytes per second, 0 for not known
  * @downtime_limit: ms
  *
  * Returns ms, rounded up; INT64_MAX at most.  As long as either the
  * remaining bytes or the bandwidth are not known, @downtime_limit.
  */
-int64_t mig_expected_downtime(const MigRemaining *remaining,
-                              uint64_t bandwidth, uint64_t downtime_limit);
+int64_t mig_expected_downtime(bool known, uint64_t bytes, uint64_t bandwidth,
+                              uint64_t downtime_limit);
 
 #endif

@@ -102,28 +102,17 @@ static void test_remaining(void)
 
 static void test_expected_downtime(void)
 {
-    MigRemaining remaining = { };
-    MigPendingData pending = { .stopcopy_bytes = 2 * GiB };
-
-    mig_remaining_reset(&remaining);
-
     /* Nothing known yet: the limit */
-    g_assert_cmpint(mig_expected_downtime(&remaining, 0, 300), ==, 300);
-    g_assert_cmpint(mig_expected_downtime(&remaining, GiB, 300), ==, 300);
+    g_assert_cmpint(mig_expected_downtime(false, 0, 0, 300), ==, 300);
+    g_assert_cmpint(mig_expected_downtime(false, 0, GiB, 300), ==, 300);
 
-    mig_remaining_publish(&remaining, &pending);
-    g_assert_cmpint(mig_expected_downtime(&remaining, 0, 300), ==, 300);
-    g_assert_cmpint(mig_expected_downtime(&remaining, GiB, 300), ==, 2000);
-    g_assert_cmpint(mig_expected_downtime(&remaining, 1000000000, 300),
+    g_assert_cmpint(mig_expected_downtime(true, 2 * GiB, 0, 300), ==, 300);
+    g_assert_cmpint(mig_expected_downtime(true, 2 * GiB, GiB, 300), ==, 2000);
+    g_assert_cmpint(mig_expected_downtime(true, 2 * GiB, 1000000000, 300),
                     ==, 2148);
-
-    pending.stopcopy_bytes = 0;
-    mig_remaining_publish(&remaining, &pending);
-    g_assert_cmpint(mig_expected_downtime(&remaining, GiB, 300), ==, 0);
-
-    pending.precopy_bytes = UINT64_MAX;
-    mig_remaining_publish(&remaining, &pending);
-    g_assert_cmpint(mig_expected_downtime(&remaining, 1, 300), ==, INT64_MAX);
+    g_assert_cmpint(mig_expected_downtime(true, 0, GiB, 300), ==, 0);
+    g_assert_cmpint(mig_expected_downtime(true, UINT64_MAX, 1, 300), ==,
+                    INT64_MAX);
 }
 
 int main(int argc, char **argv)
