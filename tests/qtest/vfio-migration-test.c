@@ -27,11 +27,6 @@
 #define DEVICE_64M "stop-bytes=64M"
 #define LIMIT 300
 
-/* Where the pc machine's PCI hotplug is, and where dev0 was plugged */
-#define ACPI_PCIHP_EJECT 0xae08
-#define ACPI_PCIHP_SEL 0xae10
-#define SLOT_DEV0 2
-
 #define LIST(...) ((const char *const []) { __VA_ARGS__, NULL })
 
 /* ---------------------------------------------------------------------- */
@@ -601,11 +596,7 @@ static void test_cancel_unplug(void)
     migrate_cancel(p.src.qts);
     pair_check_back(&p, "cancelled");
 
-    /* The guest does nothing, so eject it in its place */
-    qtest_qmp_device_del_send(p.src.qts, "dev0");
-    qtest_outl(p.src.qts, ACPI_PCIHP_SEL, 0);
-    qtest_outl(p.src.qts, ACPI_PCIHP_EJECT, 1 << SLOT_DEV0);
-    qtest_qmp_eventwait(p.src.qts, "DEVICE_DELETED");
+    vfio_sim_unplug_dev0(&p.src);
     pair_query(&p);
     hmp = pair_info_migrate(&p);
     g_assert(!strstr(hmp, "Remaining (bytes):"));

@@ -39,11 +39,6 @@
 #define SMALL "initial-bytes=64K,stop-bytes=64K"
 #define SMALL_REINIT SMALL ",reinit-bytes=64K,reinit-at=none"
 
-/* Where the pc machine's PCI hotplug is, and where dev0 was plugged */
-#define ACPI_PCIHP_EJECT 0xae08
-#define ACPI_PCIHP_SEL 0xae10
-#define SLOT_DEV0 2
-
 #define LIST(...) ((const char *const []) { __VA_ARGS__, NULL })
 
 /* Names of the sections of dev0, dev1... in the stream of the pc machine */
@@ -984,11 +979,7 @@ static void test_cancel_unplug(void)
     pair_check_back(&p, "cancelled");
     vfio_sim_set(&p.dst, 0, "hold", "none");
 
-    /* The guest does nothing, so eject it in its place */
-    qtest_qmp_device_del_send(p.src.qts, "dev0");
-    qtest_outl(p.src.qts, ACPI_PCIHP_SEL, 0);
-    qtest_outl(p.src.qts, ACPI_PCIHP_EJECT, 1 << SLOT_DEV0);
-    qtest_qmp_eventwait(p.src.qts, "DEVICE_DELETED");
+    vfio_sim_unplug_dev0(&p.src);
 
     pair_migrate_to(&p, NULL);
     pair_check_completes(&p);

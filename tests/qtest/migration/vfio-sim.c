@@ -24,6 +24,11 @@
                   "vfio_sim-pci"
 #define MDEV_DEVICES "/sys/bus/mdev/devices"
 
+/* Where the pc machine's PCI hotplug is, and where dev0 was plugged */
+#define ACPI_PCIHP_EJECT 0xae08
+#define ACPI_PCIHP_SEL 0xae10
+#define SLOT_DEV0 2
+
 /* The file descriptors that the simulator is asked to provide */
 #define FD_IOMMUFD 100
 #define FD_DEVICE 101
@@ -438,6 +443,14 @@ void vfio_sim_quit(VfioSimVM *vm)
         g_unlink(path);
     }
     vm->n_devices = 0;
+}
+
+void vfio_sim_unplug_dev0(VfioSimVM *vm)
+{
+    qtest_qmp_device_del_send(vm->qts, "dev0");
+    qtest_outl(vm->qts, ACPI_PCIHP_SEL, 0);
+    qtest_outl(vm->qts, ACPI_PCIHP_EJECT, 1 << SLOT_DEV0);
+    qtest_qmp_eventwait(vm->qts, "DEVICE_DELETED");
 }
 
 bool vfio_sim_running(VfioSimVM *vm)

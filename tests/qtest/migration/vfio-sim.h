@@ -76,6 +76,9 @@ void vfio_sim_quit(VfioSimVM *vm);
 
 bool vfio_sim_running(VfioSimVM *vm);
 
+/* Unplug dev0; the guest does nothing, so eject it in its place */
+void vfio_sim_unplug_dev0(VfioSimVM *vm);
+
 /* @part is in the error-desc of query-migrate */
 void vfio_sim_check_error(VfioSimVM *vm, const char *part);
 
