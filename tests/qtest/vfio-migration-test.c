@@ -348,30 +348,30 @@ typedef struct Lie {
 } Lie;
 
 static const Lie lies[] = {
-    { "initial/zero", "say-initial", "zero", .remaining = 16 * MiB },
-    { "initial/max", "say-initial", "max", .remaining = PAIR_HUGE_SIZE },
-    { "initial/random", "say-initial", "random", .either = true },
-    { "initial/error", "say-initial", "error", .remaining = 16 * MiB },
-    { "initial/late-error", "say-initial", "error", .late = true,
+    { "initial/zero", "report-initial", "zero", .remaining = 16 * MiB },
+    { "initial/max", "report-initial", "max", .remaining = PAIR_HUGE_SIZE },
+    { "initial/random", "report-initial", "random", .either = true },
+    { "initial/error", "report-initial", "error", .remaining = 16 * MiB },
+    { "initial/late-error", "report-initial", "error", .late = true,
       .remaining = 16 * MiB },
-    { "initial/number", "say-initial", "41943040", .remaining = 40 * MiB },
-    { "dirty/zero", "say-dirty", "zero", .remaining = 16 * MiB },
-    { "dirty/max", "say-dirty", "max", .remaining = PAIR_HUGE_SIZE },
-    { "dirty/random", "say-dirty", "random", .either = true },
-    { "dirty/error", "say-dirty", "error", .remaining = 16 * MiB },
-    { "dirty/late-error", "say-dirty", "error", .late = true,
+    { "initial/number", "report-initial", "41943040", .remaining = 40 * MiB },
+    { "dirty/zero", "report-dirty", "zero", .remaining = 16 * MiB },
+    { "dirty/max", "report-dirty", "max", .remaining = PAIR_HUGE_SIZE },
+    { "dirty/random", "report-dirty", "random", .either = true },
+    { "dirty/error", "report-dirty", "error", .remaining = 16 * MiB },
+    { "dirty/late-error", "report-dirty", "error", .late = true,
       .remaining = 16 * MiB },
-    { "dirty/number", "say-dirty", "41943040", .remaining = 40 * MiB },
-    { "stop/zero", "say-stop", "zero", .done = true },
-    { "stop/late-zero", "say-stop", "zero", .late = true, .done = true },
-    { "stop/max", "say-stop", "max", .remaining = PAIR_HUGE_SIZE },
-    { "stop/random", "say-stop", "random", .either = true },
-    { "stop/error", "say-stop", "error", .remaining = UNKNOWN_SIZE },
-    { "stop/late-error", "say-stop", "error", .late = true,
+    { "dirty/number", "report-dirty", "41943040", .remaining = 40 * MiB },
+    { "stop/zero", "report-stop", "zero", .done = true },
+    { "stop/late-zero", "report-stop", "zero", .late = true, .done = true },
+    { "stop/max", "report-stop", "max", .remaining = PAIR_HUGE_SIZE },
+    { "stop/random", "report-stop", "random", .either = true },
+    { "stop/error", "report-stop", "error", .remaining = UNKNOWN_SIZE },
+    { "stop/late-error", "report-stop", "error", .late = true,
       .remaining = 16 * MiB },
-    { "stop/number", "say-stop", "41943040", .remaining = 40 * MiB },
-    { "stop/small-number", "say-stop", "4194304", .done = true },
-    { "stop/one", "say-stop", "1", .done = true },
+    { "stop/number", "report-stop", "41943040", .remaining = 40 * MiB },
+    { "stop/small-number", "report-stop", "4194304", .done = true },
+    { "stop/one", "report-stop", "1", .done = true },
 };
 
 static void test_lie(const void *opaque)
@@ -431,8 +431,8 @@ static void test_lie(const void *opaque)
 static void test_lie_all_errors(void)
 {
     MigPair p = { .bandwidth = BANDWIDTH, .limit = 100, .devices =
-                  LIST("stop-bytes=16M,say-initial=error,say-dirty=error,"
-                       "say-stop=error") };
+                  LIST("stop-bytes=16M,report-initial=error,report-dirty=error,"
+                       "report-stop=error") };
     MigReply r;
 
     if (!pair_start(&p)) {
@@ -468,11 +468,11 @@ static const Fault faults[] = {
       .error = SET_STATE "STOP_COPY" },
     { "state/RESUMING", "fail-state=RESUMING", .dst = true,
       .error = SET_STATE "RESUMING" },
-    { "data/precopy", "fail-data-after=1M" },
-    { "data/stop-copy", "fail-data-after=8M" },
-    { "load/precopy", "fail-load-after=1M", .dst = true },
-    { "load/stop-copy", "fail-load-after=8M", .dst = true },
-    { "data/multifd", "fail-data-after=8M", .multifd = true },
+    { "data/precopy", "fail-read-after=1M" },
+    { "data/stop-copy", "fail-read-after=8M" },
+    { "load/precopy", "fail-write-after=1M", .dst = true },
+    { "load/stop-copy", "fail-write-after=8M", .dst = true },
+    { "data/multifd", "fail-read-after=8M", .multifd = true },
 };
 
 static void test_fault(const void *opaque)

@@ -455,7 +455,7 @@ typedef struct Reinit {
 #define REINIT_BYTES (512 * KiB)
 #define REINIT_DEVICE "initial-bytes=256K,reinit-bytes=512K,"
 #define AT_P2P "reinit-at=pre-copy-p2p,reinit-count="
-#define AT_QUERY "reinit-at=query,reinit-count="
+#define AT_QUERY "reinit-at=before-query,reinit-count="
 #define DMA ",dma-rate=16M,dma-base=4M,dma-size=1M,dirty-log="
 
 static const Reinit reinits[] = {
@@ -490,7 +490,7 @@ static const Reinit reinits[] = {
     /* Before the destination was told: the first request is enough */
     { "pre-copy", ACK_NEW, "reinit-at=pre-copy", .reinits = 1,
       .requests = 1 },
-    { "drained", ACK_NEW, "reinit-at=drained,reinit-count=3", .reinits = 3,
+    { "when-empty", ACK_NEW, "reinit-at=when-empty,reinit-count=3", .reinits = 3,
       .requests = 1 },
 
     /* Nobody is told of it, or it is nobody's business */
@@ -500,7 +500,7 @@ static const Reinit reinits[] = {
       .unread = REINIT_BYTES },
     { "legacy/query", ACK_LEGACY, AT_QUERY "1" },
     { "legacy/pre-copy", ACK_LEGACY, "reinit-at=pre-copy", .reinits = 1 },
-    { "legacy/drained", ACK_LEGACY, "reinit-at=drained,reinit-count=3",
+    { "legacy/when-empty", ACK_LEGACY, "reinit-at=when-empty,reinit-count=3",
       .reinits = 3 },
     { "off/p2p", ACK_OFF, AT_P2P "1", .reinits = 1, .unread = REINIT_BYTES },
 };
@@ -630,7 +630,7 @@ typedef struct Undone {
 
 static const Undone undones[] = {
     { "p2p", "pre-copy-p2p", 1 },
-    { "query", "query", 1 },
+    { "query", "before-query", 1 },
     { "multifd", "pre-copy-p2p", 1, .multifd = true },
     { "four-devices", "pre-copy-p2p", 4 },
     { "guest-writes", "pre-copy-p2p", 1, .guest = VFIO_SIM_GUEST_DIRTY },
@@ -721,7 +721,7 @@ static void test_undone_precopy(const void *opaque)
     vfio_sim_set(&p.src, 0, "hold", "query");
     SIM_WAIT(&p.src, 0, "holding", ==, 1);
     pair_set_limit(&p, LIMIT_64M);
-    vfio_sim_set(&p.src, 0, "reinit-at", "answered");
+    vfio_sim_set(&p.src, 0, "reinit-at", "after-query");
     vfio_sim_set(&p.src, 0, "hold", "none");
 
     check_completes_acked(&p);
@@ -1191,7 +1191,7 @@ static void test_failure_load(const void *opaque)
     if (!start(&p, f->mode, f->multifd)) {
         return;
     }
-    pair_migrate_to(&p, LIST(SMALL ",fail-load-after=128K"));
+    pair_migrate_to(&p, LIST(SMALL ",fail-write-after=128K"));
     pair_check_back(&p, "failed");
     g_assert_cmpuint(p.src.n_stop, ==, 0);
 
@@ -1204,7 +1204,7 @@ static void test_failure_data(const void *opaque)
 {
     const First *f = opaque;
     MigPair p = { .devices = LIST(SMALL, "initial-bytes=64K,stop-bytes=8M,"
-                                  "fail-data-after=4M") };
+                                  "fail-read-after=4M") };
 
     if (!start(&p, f->mode, f->multifd)) {
         return;
@@ -1219,7 +1219,7 @@ static void test_failure_data(const void *opaque)
     }
     g_assert_cmpuint(p.src.n_stop, ==, 1);
 
-    vfio_sim_set(&p.src, 1, "fail-data-after", "none");
+    vfio_sim_set(&p.src, 1, "fail-read-after", "none");
     check_again(&p, LIST(SMALL, SMALL), f->mode == ACK_NEW ? 2 : 0);
     pair_end(&p);
 }
@@ -1234,8 +1234,8 @@ typedef struct Endless {
 
 static const Endless endless[] = {
     { "pre-copy-p2p", true },
-    { "query", true },
-    { "drained", false },
+    { "before-query", true },
+    { "when-empty", false },
 };
 
 static void test_endless(const void *opaque)
@@ -1285,7 +1285,7 @@ static void test_grown(const void *opaque)
     }
     pair_migrate_to(&p, LIST(SMALL));
     SIM_WAIT(&p.src, 0, "holding", ==, 1);
-    SIM_CHECK(&p.src, 0, "said-initial", ==, INITIAL);
+    SIM_CHECK(&p.src, 0, "reported-initial", ==, INITIAL);
     vfio_sim_set(&p.src, 0, "initial-bytes", "2M");
     vfio_sim_set(&p.src, 0, "hold", "none");
     check_completes_acked(&p);
@@ -1318,7 +1318,7 @@ static const Say says[] = {
 static void test_say(const void *opaque)
 {
     const Say *c = opaque;
-    g_autofree char *device = g_strdup_printf(SMALL ",say-initial=%s", c->what);
+    g_autofree char *device = g_strdup_printf(SMALL ",report-initial=%s", c->what);
     MigPair p = { .devices = LIST(device) };
     MigReply r;
 
@@ -1332,7 +1332,7 @@ static void test_say(const void *opaque)
         g_assert(reply_status_is(&r, "active"));
         g_assert_cmpuint(r.requests, ==, 1);
         g_assert(reply_waits_for(&r, sections[0]));
-        vfio_sim_set(&p.src, 0, "say-initial", "truth");
+        vfio_sim_set(&p.src, 0, "report-initial", "truth");
     }
     check_completes_acked(&p);
     check_acks(&p, c->mode == ACK_NEW, 0);

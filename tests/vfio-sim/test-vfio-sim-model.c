@@ -483,7 +483,7 @@ static void test_lull_and_end(void)
     CHECK_EQ(get(s, 0, buf, sizeof(buf)), 64);
     CHECK_EQ(get(s, 0, buf, sizeof(buf)), -ENOMSG);
     CHECK_EQ(get(s, 0, buf, 1), -ENOMSG);
-    CHECK_EQ(s->stats.lulls, 2);
+    CHECK_EQ(s->stats.empty_reads, 2);
     /* ... until there is more */
     CHECK_EQ(get(s, S, buf + 64, sizeof(buf)), 4096);
     CHECK_EQ(get(s, S, buf, sizeof(buf)), -ENOMSG);
@@ -493,7 +493,7 @@ static void test_lull_and_end(void)
     CHECK_EQ(get(s, S, buf + 64 + 4096, sizeof(buf) - 4160), 256);
     CHECK_EQ(get(s, S, buf, sizeof(buf)), 0);
     CHECK_EQ(get(s, S, buf, sizeof(buf)), 0);
-    CHECK_EQ(s->stats.lulls, 4);
+    CHECK_EQ(s->stats.empty_reads, 4);
     discard(s);
 }
 
@@ -724,8 +724,8 @@ static void check_query(VFIOSim *s, uint64_t now, uint64_t initial,
     CHECK_EQ(i, initial);
     CHECK_EQ(d, dirty);
     CHECK_EQ(f, flags);
-    CHECK_EQ(s->stats.said_initial, initial);
-    CHECK_EQ(s->stats.said_dirty, dirty);
+    CHECK_EQ(s->stats.reported_initial, initial);
+    CHECK_EQ(s->stats.reported_dirty, dirty);
 }
 
 /* A device in PRE_COPY that was opted in, and whose initial data was read */
@@ -827,9 +827,9 @@ static void test_reinit_flag(void)
 
     live(s, 0, "reinit-at=now");
     /* a query that fails has told nobody */
-    live(s, 0, "say-dirty=error");
+    live(s, 0, "report-dirty=error");
     CHECK_EQ(query(s, 0, &(uint64_t){ 0 }, &(uint64_t){ 0 }), -EIO);
-    live(s, 0, "say-dirty=truth");
+    live(s, 0, "report-dirty=truth");
     check_query(s, 0, MIB, 0, REINIT);
     check_query(s, 0, MIB, 0, 0);
     /* the first query has it, also if the data has gone */
@@ -1047,7 +1047,7 @@ static void test_reinit_p2p(void)
     discard(s);
 
     /* the last look */
-    s = device_v2("initial-bytes=1M reinit-bytes=64K reinit-at=query "
+    s = device_v2("initial-bytes=1M reinit-bytes=64K reinit-at=before-query "
                   "reinit-count=1");
     check_query(s, 0, 0, 0, 0);
     CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY_P2P), 0);
@@ -1065,7 +1065,7 @@ static void test_reinit_p2p(void)
     discard(s);
 
     /* behind the decision, by a driver that knows of it only in PRE_COPY */
-    s = device_v2("initial-bytes=1M reinit-bytes=64K reinit-at=answered "
+    s = device_v2("initial-bytes=1M reinit-bytes=64K reinit-at=after-query "
                   "reinit-skip=1 reinit-count=2 reinit-flag-p2p=off "
                   "reinit-flag=once");
     check_query(s, 0, 0, 0, 0);
@@ -1089,7 +1089,7 @@ static void test_reinit_p2p(void)
 static void test_reinit_drained(void)
 {
     VFIOSim *s = device("initial-bytes=1M reinit-bytes=64K dirty-bytes=1M "
-                        "reinit-at=drained reinit-count=2 stop-bytes=1M");
+                        "reinit-at=when-empty reinit-count=2 stop-bytes=1M");
     static uint8_t buf[4 * MIB];
 
     vfio_sim_set_v2(s, true);
@@ -1232,24 +1232,24 @@ static void test_say(void)
 
     CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY), 0);
     for (n = 0; n < sizeof(says) / sizeof(says[0]); n++) {
-        snprintf(key, sizeof(key), "say-initial=%s", says[n].say);
+        snprintf(key, sizeof(key), "report-initial=%s", says[n].say);
         live(s, 0, key);
         CHECK_EQ(query(s, 0, &i, &d), says[n].ret);
         CHECK_EQ(says[n].ret ? 0 : i, says[n].value);
         CHECK_EQ(says[n].ret ? 2 * MIB : d, 2 * MIB);
-        live(s, 0, "say-initial=truth");
+        live(s, 0, "report-initial=truth");
 
-        snprintf(key, sizeof(key), "say-dirty=%s", says[n].say);
+        snprintf(key, sizeof(key), "report-dirty=%s", says[n].say);
         live(s, 0, key);
         CHECK_EQ(query(s, 0, &i, &d), says[n].ret);
         CHECK_EQ(says[n].ret ? 0 : d, says[n].value);
-        live(s, 0, "say-dirty=truth");
+        live(s, 0, "report-dirty=truth");
 
-        snprintf(key, sizeof(key), "say-stop=%s", says[n].say);
+        snprintf(key, sizeof(key), "report-stop=%s", says[n].say);
         live(s, 0, key);
         CHECK_EQ(vfio_sim_data_size(s, 0, &st), says[n].ret);
         CHECK_EQ(says[n].ret ? 0 : st, says[n].value);
-        live(s, 0, "say-stop=truth");
+        live(s, 0, "report-stop=truth");
 
         /* the truth is not touched by what is said */
         vfio_sim_sizes(s, 0, &i, &d, &st);
@@ -1257,18 +1257,18 @@ static void test_say(void)
         CHECK_EQ(d, 2 * MIB);
         CHECK_EQ(st, 4 * MIB);
     }
-    live(s, 0, "say-stop=random");
+    live(s, 0, "report-stop=random");
     CHECK_EQ(vfio_sim_data_size(s, 0, &i), 0);
     CHECK_EQ(vfio_sim_data_size(s, 0, &d), 0);
     CHECK(i != d);
-    CHECK_EQ(s->stats.said_stop, d);
+    CHECK_EQ(s->stats.reported_stop, d);
     discard(s);
 }
 
 static void test_say_moving(void)
 {
     VFIOSim *s = device("initial-bytes=1M dirty-bytes=80M stop-bytes=4M "
-                        "say-initial=growing say-dirty=shrinking");
+                        "report-initial=growing report-dirty=shrinking");
     uint64_t i, d, st, last_i, last_d, last;
     int n;
 
@@ -1280,15 +1280,15 @@ static void test_say_moving(void)
         CHECK_EQ(query(s, 0, &i, &d), 0);
         CHECK_EQ(i - last_i, MIB / 8);
         CHECK_EQ(d, last_d / 2);
-        CHECK_EQ(s->stats.said_initial, i);
-        CHECK_EQ(s->stats.said_dirty, d);
+        CHECK_EQ(s->stats.reported_initial, i);
+        CHECK_EQ(s->stats.reported_dirty, d);
         last_i = i;
         last_d = d;
     }
     CHECK_EQ(d, 0);
 
     /* on command, from the truth on; another key does not disturb it */
-    live(s, 0, "say-stop=growing");
+    live(s, 0, "report-stop=growing");
     CHECK_EQ(vfio_sim_data_size(s, 0, &last), 0);
     CHECK_EQ(last, 85 * MIB);
     live(s, 0, "stop-bytes=1M");
@@ -1303,21 +1303,21 @@ static void test_say_moving(void)
     CHECK_EQ(vfio_sim_data_size(s, 0, &st), 0);
     CHECK_EQ(st - last, 64 * KIB);
     live(s, 0, "stop-bytes=1M");
-    live(s, 0, "say-stop=growing");
+    live(s, 0, "report-stop=growing");
     CHECK_EQ(vfio_sim_data_size(s, 0, &st), 0);
     CHECK_EQ(st, MIB);
-    live(s, 0, "say-stop=shrinking");
+    live(s, 0, "report-stop=shrinking");
     CHECK_EQ(vfio_sim_data_size(s, 0, &st), 0);
     CHECK_EQ(st, MIB);
     CHECK_EQ(vfio_sim_data_size(s, 0, &st), 0);
     CHECK_EQ(st, MIB / 2);
-    live(s, 0, "say-stop=truth");
+    live(s, 0, "report-stop=truth");
     CHECK_EQ(vfio_sim_data_size(s, 0, &st), 0);
     CHECK_EQ(st, MIB);
     discard(s);
 
     /* the largest number is the end of growing */
-    s = device("dirty-rate=8388608T say-dirty=growing");
+    s = device("dirty-rate=8388608T report-dirty=growing");
     CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY), 0);
     for (n = 0; n < 3; n++) {
         CHECK_EQ(query(s, 10 * S, &i, &d), 0);
@@ -1368,8 +1368,8 @@ static void test_fail_state(void)
 
 static void test_fail_data(void)
 {
-    VFIOSim *s = device("stop-bytes=1M fail-data-after=100000");
-    VFIOSim *d = device("fail-load-after=5000");
+    VFIOSim *s = device("stop-bytes=1M fail-read-after=100000");
+    VFIOSim *d = device("fail-write-after=5000");
     static uint8_t buf[MIB];
     size_t n = 0;
     int64_t r;
@@ -1381,14 +1381,14 @@ static void test_fail_data(void)
     CHECK_EQ(r, -EIO);
     CHECK_EQ(n, 100000);
     CHECK_EQ(get(s, 0, buf, 1), -EIO);
-    live(s, 0, "fail-data-after=none");
+    live(s, 0, "fail-read-after=none");
     CHECK_EQ(get(s, 0, buf + n, MIB), MIB - n);
     CHECK(accepts(buf, MIB));
 
     CHECK_EQ(vfio_sim_set_state(d, 0, VFIO_SIM_RESUMING), 0);
     CHECK_EQ(put(d, buf, MIB), 5000);
     CHECK_EQ(put(d, buf + 5000, 1), -EIO);
-    live(d, 0, "fail-load-after=none");
+    live(d, 0, "fail-write-after=none");
     CHECK_EQ(put(d, buf + 5000, MIB - 5000), MIB - 5000);
     CHECK_EQ(vfio_sim_set_state(d, 0, VFIO_SIM_RUNNING), 0);
     discard(s);
@@ -1600,7 +1600,7 @@ static void test_dma_lose(void)
     VFIOSim *s = device(window);
     uint64_t written, pages;
 
-    live(s, 0, "dirty-lose=5");
+    live(s, 0, "drop-log-every=5");
     vfio_sim_log_start(s, 0, &all, 1);
     written = dma_until(s, 50 * MS, &pages);
     CHECK_EQ(pages, 5);

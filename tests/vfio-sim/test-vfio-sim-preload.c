@@ -423,7 +423,7 @@ static void test_reinit(void)
     drain(fd, 2 * MIB);
     CHECK_EQ(set_state(DEV, VFIO_SIM_PRE_COPY_P2P, NULL), 0);
     CHECK(info_is(fd, 0xdead, 0, 0, 0));
-    CHECK(says("set reinit-at query\n", "ok"));
+    CHECK(says("set reinit-at before-query\n", "ok"));
     CHECK(info_is(fd, 0xdead, VFIO_SIM_INFO_REINIT, 2 * MIB, 0));
     CHECK_EQ(set_state(DEV, VFIO_SIM_STOP_COPY, NULL), 0);
     CHECK(says("get initial-unread-at-stop\n", "ok 2097152"));
@@ -444,6 +444,18 @@ static void test_control(void)
     CHECK(says("set stop-bytes 4M\n", "ok"));
     CHECK(says("get state\n", "ok running"));
     CHECK(says("get nonsense\n", "error: unknown key 'nonsense'"));
+    CHECK(says("get say-stop\n",
+               "error: unknown key 'say-stop': renamed to report-stop"));
+    CHECK(says("get lulls\n",
+               "error: unknown key 'lulls': renamed to empty-reads"));
+    CHECK(says("get said-dirty\n",
+               "error: unknown key 'said-dirty': "
+               "renamed to reported-dirty"));
+    CHECK(says("set dirty-lose 2\n",
+               "error: unknown key 'dirty-lose': "
+               "renamed to drop-log-every"));
+    CHECK(says("set reinit-at query\n",
+               "error: reinit-at = query: renamed to before-query"));
     CHECK(says("set p2p x\n", "error: p2p = x: must be on or off"));
     CHECK(says("set stop-bytes\n",
                "error: expected get KEY, set KEY VALUE or stats"));

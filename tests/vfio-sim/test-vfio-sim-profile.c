@@ -34,11 +34,11 @@ static void test_good(void)
                    "stop-bytes = 2G\n"
                    "read-rate = 1T\n"
                    "latency-stop-copy = 20\n"
-                   "say-initial = 5K\n"
-                   "say-dirty = max\n"
-                   "say-stop = ERROR\n"
+                   "report-initial = 5K\n"
+                   "report-dirty = max\n"
+                   "report-stop = ERROR\n"
                    "fail-state = STOP_COPY\n"
-                   "fail-data-after = none\n"
+                   "fail-read-after = none\n"
                    "hold = pre_copy_P2P\n"
                    "dirty-log = both\n"
                    "precopy-v2 = off\n"
@@ -58,12 +58,12 @@ static void test_good(void)
     CHECK_EQ(cfg.stop_bytes, 2ll << 30);
     CHECK_EQ(cfg.read_rate, 1ll << 40);
     CHECK_EQ(cfg.latency[VFIO_SIM_STOP_COPY], 20);
-    CHECK_EQ(cfg.say_initial.how, VFIO_SIM_SAY_NUMBER);
-    CHECK_EQ(cfg.say_initial.number, 5120);
-    CHECK_EQ(cfg.say_dirty.how, VFIO_SIM_SAY_MAX);
-    CHECK_EQ(cfg.say_stop.how, VFIO_SIM_SAY_ERROR);
+    CHECK_EQ(cfg.report_initial.how, VFIO_SIM_REPORT_NUMBER);
+    CHECK_EQ(cfg.report_initial.number, 5120);
+    CHECK_EQ(cfg.report_dirty.how, VFIO_SIM_REPORT_MAX);
+    CHECK_EQ(cfg.report_stop.how, VFIO_SIM_REPORT_ERROR);
     CHECK_EQ(cfg.fail_state, VFIO_SIM_STOP_COPY);
-    CHECK(cfg.fail_data_after == VFIO_SIM_UNLIMITED);
+    CHECK(cfg.fail_read_after == VFIO_SIM_UNLIMITED);
     CHECK_EQ(cfg.hold, VFIO_SIM_PRE_COPY_P2P);
     CHECK_EQ(cfg.dirty_log, VFIO_SIM_LOG_BOTH);
     CHECK(!cfg.precopy_v2);
@@ -129,8 +129,8 @@ static void test_bad(void)
         "p:1: dirty-log = yes: not one of the words that it takes");
     bad("fail-state = error",
         "p:1: fail-state = error: not one of the words that it takes");
-    bad("say-stop = nonsense",
-        "p:1: say-stop = nonsense: "
+    bad("report-stop = nonsense",
+        "p:1: report-stop = nonsense: "
         "must be truth, zero, max, random, error, growing, "
         "shrinking or a number");
     bad("p2p = on\n\np2p = off", "p:3: p2p was already given in line 1");
@@ -152,6 +152,62 @@ static void test_bad(void)
     CHECK_EQ(vfio_sim_profile_parse(&cfg, "p", "p2p=on\n\0", 8, err,
                                     sizeof(err)), -EINVAL);
     CHECK(!strcmp(err, "p:2: not a text file"));
+}
+
+/* Each old name is refused, and the message has the new one. */
+static void test_renamed(void)
+{
+    static const char *const keys[][2] = {
+        { "say-initial", "report-initial" },
+        { "say-dirty", "report-dirty" },
+        { "say-stop", "report-stop" },
+        { "dirty-lose", "drop-log-every" },
+        { "fail-data-after", "fail-read-after" },
+        { "fail-load-after", "fail-write-after" },
+        { "said-initial", "reported-initial" },
+        { "said-dirty", "reported-dirty" },
+        { "said-stop", "reported-stop" },
+        { "lulls", "empty-reads" },
+    };
+    static const char *const values[][2] = {
+        { "drained", "when-empty" },
+        { "query", "before-query" },
+        { "answered", "after-query" },
+    };
+    char text[128], expected[160];
+    unsigned int i;
+
+    for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        snprintf(text, sizeof(text), "p2p = on\n%s = 1", keys[i][0]);
+        snprintf(expected, sizeof(expected),
+                 "p:2: unknown key '%s': renamed to %s", keys[i][0],
+                 keys[i][1]);
+        bad(text, expected);
+        CHECK(!vfio_sim_key_find(keys[i][0]));
+
+        snprintf(text, sizeof(text), "%s=1", keys[i][0]);
+        CHECK_EQ(vfio_sim_profile_override(&cfg, text, err, sizeof(err)),
+                 -EINVAL);
+        CHECK(!strcmp(err, expected + strlen("p:2: ")));
+    }
+    for (i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        snprintf(text, sizeof(text), "reinit-at = %s", values[i][0]);
+        snprintf(expected, sizeof(expected), "p:1: %s: renamed to %s", text,
+                 values[i][1]);
+        bad(text, expected);
+
+        snprintf(text, sizeof(text), "reinit-at=%s", values[i][0]);
+        CHECK_EQ(vfio_sim_profile_override(&cfg, text, err, sizeof(err)),
+                 -EINVAL);
+        snprintf(expected, sizeof(expected), "%s: renamed to %s", text,
+                 values[i][1]);
+        CHECK(!strcmp(err, expected));
+        snprintf(text, sizeof(text), "reinit-at=%s", values[i][1]);
+        CHECK_EQ(vfio_sim_profile_override(&cfg, text, err, sizeof(err)), 0);
+    }
+    /* an old word of another key is none */
+    CHECK_EQ(vfio_sim_profile_override(&cfg, "hold=query", err, sizeof(err)),
+             0);
 }
 
 static void test_long_line(void)
@@ -187,7 +243,7 @@ static void test_shipped(void)
 {
     static const char *const names[] = {
         "vgpu-2g", "mlx5-vf", "reinit", "no-precopy", "busy-dma", "slow-vf",
-        "liar"
+        "random-sizes"
     };
     char path[4096];
     unsigned int i;
@@ -229,8 +285,8 @@ static void test_round_trip(void)
 
     vfio_sim_config_default(&cfg);
     CHECK(!vfio_sim_config_check(&cfg));
-    cfg.say_stop.how = VFIO_SIM_SAY_NUMBER;
-    cfg.say_stop.number = UINT64_MAX;
+    cfg.report_stop.how = VFIO_SIM_REPORT_NUMBER;
+    cfg.report_stop.number = UINT64_MAX;
     cfg.dirty_ceiling = 12345;
     vfio_sim_config_default(&other);
     for (i = 0; i < vfio_sim_nr_keys; i++) {
@@ -247,13 +303,14 @@ static void test_round_trip(void)
     }
     CHECK(!vfio_sim_key_find("nonsense"));
     CHECK_EQ(other.dirty_ceiling, 12345);
-    CHECK(other.say_stop.number == UINT64_MAX);
+    CHECK(other.report_stop.number == UINT64_MAX);
 }
 
 int main(void)
 {
     RUN(test_good);
     RUN(test_bad);
+    RUN(test_renamed);
     RUN(test_long_line);
     RUN(test_load);
     RUN(test_shipped);

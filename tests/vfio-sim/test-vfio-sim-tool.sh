@@ -50,6 +50,10 @@ check "check: shipped" 0 "" "$tool" check "$profiles"/*.profile
 printf 'p2p = on\nstop-bytes = 1X\n' > "$tmp/bad.profile"
 check "check: bad" 1 "bad.profile:2: stop-bytes = 1X: unknown suffix" \
     "$tool" check "$tmp/bad.profile"
+printf 'p2p = on\nreinit-at = drained\n' > "$tmp/old.profile"
+check "check: old value" 1 \
+    "old.profile:2: reinit-at = drained: renamed to when-empty" \
+    "$tool" check "$tmp/old.profile"
 check "check: missing" 1 "$tmp/none: No such file" "$tool" check "$tmp/none"
 
 check "run: no device" 2 "no --device" "${run[@]}" -- true
@@ -58,6 +62,10 @@ check "run: bad profile" 2 "bad.profile:2:" \
     "${run[@]}" --device "$tmp/bad.profile" -- true
 check "run: unknown profile" 2 "nor the name of a shipped profile" \
     "${run[@]}" --device nonsense -- true
+check "run: old profile" 2 "liar: renamed to random-sizes" \
+    "${run[@]}" --device liar -- true
+check "run: old key" 2 "unknown key 'say-stop': renamed to report-stop" \
+    "${run[@]}" --device default,say-stop=max -- true
 check "run: bad key" 2 "unknown key 'a'" \
     "${run[@]}" --device default,a=b -- true
 check "run: no library" 2 "$tmp/none.so: No such file" \
@@ -90,9 +98,13 @@ ctl=("$tool" ctl "$tmp/ctl/dev0.sock")
 check "ctl: get" 0 "stop-bytes=2097152" "${ctl[@]}" get stop-bytes
 check "ctl: get all" 0 "hold=none" "${ctl[@]}" get
 check "ctl: get unknown" 2 "unknown key 'frob'" "${ctl[@]}" get frob
-check "ctl: set" 0 "" "${ctl[@]}" set stop-bytes=3M say-stop=growing
-check "ctl: set was done" 0 $'stop-bytes=3145728\nsay-stop=growing' \
-    "${ctl[@]}" get stop-bytes say-stop
+check "ctl: get old counter" 2 "unknown key 'lulls': renamed to empty-reads" \
+    "${ctl[@]}" get lulls
+check "ctl: set old key" 2 "unknown key 'say-stop': renamed to report-stop" \
+    "${ctl[@]}" set say-stop=max
+check "ctl: set" 0 "" "${ctl[@]}" set stop-bytes=3M report-stop=growing
+check "ctl: set was done" 0 $'stop-bytes=3145728\nreport-stop=growing' \
+    "${ctl[@]}" get stop-bytes report-stop
 check "ctl: set: bad value" 2 "p2p = x: must be on or off" \
     "${ctl[@]}" set p2p=x
 check "ctl: stats" 0 $'state=running\nholding=0' "${ctl[@]}" stats

@@ -299,8 +299,8 @@ static void restart(void)
 {
     static const char *const keys[][2] = {
         { "fail-state", "none" }, { "fail-into", "stay" },
-        { "fail-count", "0" }, { "hold", "none" }, { "say-stop", "truth" },
-        { "say-initial", "truth" }, { "precopy", "on" }, { "p2p", "on" },
+        { "fail-count", "0" }, { "hold", "none" }, { "report-stop", "truth" },
+        { "report-initial", "truth" }, { "precopy", "on" }, { "p2p", "on" },
         { "reinit-bytes", "64K" }, { "reinit-flag", "until-read" },
     };
     size_t i;
@@ -862,16 +862,16 @@ static void test_lies(void)
     uint64_t size;
 
     NEEDS_KEYS();
-    set("say-stop", "max");
+    set("report-stop", "max");
     CHECK_EQ(error(data_size(&size)), 0);
     CHECK(size == UINT64_MAX);
-    set("say-stop", "error");
+    set("report-stop", "error");
     CHECK_EQ(error(data_size(&size)), EIO);
     CHECK_EQ(error(set_state(VFIO_SIM_PRE_COPY)), 0);
-    set("say-initial", "max");
+    set("report-initial", "max");
     CHECK_EQ(error(precopy_info(data, &info)), 0);
     CHECK(info.initial_bytes == UINT64_MAX);
-    set("say-initial", "error");
+    set("report-initial", "error");
     info.initial_bytes = 1234;
     CHECK_EQ(error(precopy_info(data, &info)), EIO);
     CHECK_EQ(info.initial_bytes, 1234);

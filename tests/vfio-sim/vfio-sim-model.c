@@ -375,30 +375,30 @@ void vfio_sim_sizes(VFIOSim *s, uint64_t now, uint64_t *initial,
     }
 }
 
-static int say(VFIOSim *s, VFIOSimSay *how, uint64_t *value)
+static int say(VFIOSim *s, VFIOSimReport *how, uint64_t *value)
 {
     uint64_t step = *value / 8 > GROW_MIN ? *value / 8 : GROW_MIN;
 
     switch (how->how) {
-    case VFIO_SIM_SAY_ZERO:
+    case VFIO_SIM_REPORT_ZERO:
         *value = 0;
         return 0;
-    case VFIO_SIM_SAY_MAX:
+    case VFIO_SIM_REPORT_MAX:
         *value = UINT64_MAX;
         return 0;
-    case VFIO_SIM_SAY_RANDOM:
+    case VFIO_SIM_REPORT_RANDOM:
         *value = next_random(s);
         return 0;
-    case VFIO_SIM_SAY_NUMBER:
+    case VFIO_SIM_REPORT_NUMBER:
         *value = how->number;
         return 0;
-    case VFIO_SIM_SAY_ERROR:
+    case VFIO_SIM_REPORT_ERROR:
         s->stats.faults++;
         return -EIO;
-    case VFIO_SIM_SAY_GROWING:
-    case VFIO_SIM_SAY_SHRINKING:
+    case VFIO_SIM_REPORT_GROWING:
+    case VFIO_SIM_REPORT_SHRINKING:
         if (how->said) {
-            *value = how->how == VFIO_SIM_SAY_GROWING ?
+            *value = how->how == VFIO_SIM_REPORT_GROWING ?
                      add_sat(how->number, step) : how->number / 2;
         }
         how->said = true;
@@ -422,7 +422,7 @@ int vfio_sim_precopy_info(VFIOSim *s, uint32_t session, uint64_t now,
     if (!is_precopy(s->state)) {
         return -EINVAL;
     }
-    if (s->cfg.reinit_at == VFIO_SIM_REINIT_QUERY &&
+    if (s->cfg.reinit_at == VFIO_SIM_REINIT_BEFORE_QUERY &&
         s->state == VFIO_SIM_PRE_COPY_P2P) {
         reinit(s, now);
     }
@@ -433,8 +433,8 @@ int vfio_sim_precopy_info(VFIOSim *s, uint32_t session, uint64_t now,
         *initial = min64(left, s->first_left);
         *dirty = add_sat(*dirty, left - *initial);
     }
-    if (say(s, &s->cfg.say_initial, initial) ||
-        say(s, &s->cfg.say_dirty, dirty)) {
+    if (say(s, &s->cfg.report_initial, initial) ||
+        say(s, &s->cfg.report_dirty, dirty)) {
         return -EIO;
     }
     if (s->v2) {
@@ -449,9 +449,9 @@ int vfio_sim_precopy_info(VFIOSim *s, uint32_t session, uint64_t now,
             s->reinit_shown = shown && !once;
         }
     }
-    s->stats.said_initial = *initial;
-    s->stats.said_dirty = *dirty;
-    if (s->cfg.reinit_at == VFIO_SIM_REINIT_ANSWERED &&
+    s->stats.reported_initial = *initial;
+    s->stats.reported_dirty = *dirty;
+    if (s->cfg.reinit_at == VFIO_SIM_REINIT_AFTER_QUERY &&
         s->state == VFIO_SIM_PRE_COPY) {
         reinit(s, now);
     }
@@ -466,10 +466,10 @@ int vfio_sim_data_size(VFIOSim *s, uint64_t now, uint64_t *length)
     vfio_sim_sizes(s, now, &initial, &dirty, &stop);
     /* All that would have to be read if the device were stopped now */
     *length = add_sat(add_sat(initial, dirty), stop);
-    if (say(s, &s->cfg.say_stop, length)) {
+    if (say(s, &s->cfg.report_stop, length)) {
         return -EIO;
     }
-    s->stats.said_stop = *length;
+    s->stats.reported_stop = *length;
     return 0;
 }
 
@@ -480,7 +480,7 @@ static void reinit_armed(VFIOSim *s, uint64_t now)
         return;
     }
     if (s->reinit_now ||
-        (s->cfg.reinit_at == VFIO_SIM_REINIT_DRAINED && !initial_left(s))) {
+        (s->cfg.reinit_at == VFIO_SIM_REINIT_WHEN_EMPTY && !initial_left(s))) {
         s->reinit_now = false;
         reinit(s, now);
     }
@@ -1046,7 +1046,7 @@ int64_t vfio_sim_read(VFIOSim *s, uint32_t session, uint64_t now,
         return 0;
     }
     tick(s, now);
-    want = limit_len(s, len, s->cfg.read_rate, s->cfg.fail_data_after);
+    want = limit_len(s, len, s->cfg.read_rate, s->cfg.fail_read_after);
     if (!want) {
         s->stats.faults++;
         return -EIO;
@@ -1066,7 +1066,7 @@ int64_t vfio_sim_read(VFIOSim *s, uint32_t session, uint64_t now,
         }
     }
     if (!done && s->state != VFIO_SIM_STOP_COPY) {
-        s->stats.lulls++;
+        s->stats.empty_reads++;
         return -ENOMSG;
     }
     s->session_bytes += done;
@@ -1288,7 +1288,7 @@ int64_t vfio_sim_write(VFIOSim *s, uint32_t session, uint64_t now,
     if (!len) {
         return 0;
     }
-    len = limit_len(s, len, s->cfg.write_rate, s->cfg.fail_load_after);
+    len = limit_len(s, len, s->cfg.write_rate, s->cfg.fail_write_after);
     if (!len) {
         s->stats.faults++;
         return -EIO;
@@ -1375,7 +1375,7 @@ void vfio_sim_dma_done(VFIOSim *s, uint64_t iova, bool written)
     s->dma_written = true;
     s->stats.dma_pages_written++;
     s->dma_writes++;
-    if (s->cfg.dirty_lose && s->dma_writes % s->cfg.dirty_lose == 0) {
+    if (s->cfg.drop_log_every && s->dma_writes % s->cfg.drop_log_every == 0) {
         s->stats.faults++;
         return;
     }
@@ -1478,9 +1478,9 @@ static const struct {
     const char *name;
     size_t offset;
 } stats[] = {
-    STAT("said-initial", said_initial),
-    STAT("said-dirty", said_dirty),
-    STAT("said-stop", said_stop),
+    STAT("reported-initial", reported_initial),
+    STAT("reported-dirty", reported_dirty),
+    STAT("reported-stop", reported_stop),
     STAT("reinits", reinits),
     STAT("reinit-flags", reinit_flags),
     STAT("initial-unread-at-stop", initial_unread_at_stop),
@@ -1495,7 +1495,7 @@ static const struct {
     STAT("read-bytes-precopy", read_bytes_precopy),
     STAT("read-bytes-stop", read_bytes_stop),
     STAT("read-bytes-initial", read_bytes_initial),
-    STAT("lulls", lulls),
+    STAT("empty-reads", empty_reads),
     STAT("writes", writes),
     STAT("write-bytes", write_bytes),
     STAT("write-bytes-initial", write_bytes_initial),

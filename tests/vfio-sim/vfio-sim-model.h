@@ -45,14 +45,14 @@ enum {
 
 /* What a size query says */
 enum {
-    VFIO_SIM_SAY_TRUTH,
-    VFIO_SIM_SAY_ZERO,
-    VFIO_SIM_SAY_MAX,
-    VFIO_SIM_SAY_RANDOM,
-    VFIO_SIM_SAY_ERROR,
-    VFIO_SIM_SAY_GROWING,
-    VFIO_SIM_SAY_SHRINKING,
-    VFIO_SIM_SAY_NUMBER,
+    VFIO_SIM_REPORT_TRUTH,
+    VFIO_SIM_REPORT_ZERO,
+    VFIO_SIM_REPORT_MAX,
+    VFIO_SIM_REPORT_RANDOM,
+    VFIO_SIM_REPORT_ERROR,
+    VFIO_SIM_REPORT_GROWING,
+    VFIO_SIM_REPORT_SHRINKING,
+    VFIO_SIM_REPORT_NUMBER,
 };
 
 /* When a re-initialisation happens, but for "reinit-every" */
@@ -61,9 +61,9 @@ enum {
     VFIO_SIM_REINIT_NOW,
     VFIO_SIM_REINIT_PRE_COPY,
     VFIO_SIM_REINIT_PRE_COPY_P2P,
-    VFIO_SIM_REINIT_DRAINED,
-    VFIO_SIM_REINIT_QUERY,
-    VFIO_SIM_REINIT_ANSWERED,
+    VFIO_SIM_REINIT_WHEN_EMPTY,
+    VFIO_SIM_REINIT_BEFORE_QUERY,
+    VFIO_SIM_REINIT_AFTER_QUERY,
 };
 
 /* Which queries show the flag of a re-initialisation */
@@ -90,11 +90,11 @@ enum {
 #define VFIO_SIM_DMA_MAX        (4ull << 30)
 #define VFIO_SIM_RANGES         256
 
-typedef struct VFIOSimSay {
+typedef struct VFIOSimReport {
     uint32_t how;
     bool said;                  /* growing, shrinking: number was said */
     uint64_t number;
-} VFIOSimSay;
+} VFIOSimReport;
 
 /* Everything that a profile can say; vfio-sim-profile.c describes the fields */
 typedef struct VFIOSimConfig {
@@ -122,15 +122,15 @@ typedef struct VFIOSimConfig {
     uint64_t dma_base;
     uint64_t dma_size;
     uint32_t dirty_log;
-    uint64_t dirty_lose;
-    VFIOSimSay say_initial;
-    VFIOSimSay say_dirty;
-    VFIOSimSay say_stop;
+    uint64_t drop_log_every;
+    VFIOSimReport report_initial;
+    VFIOSimReport report_dirty;
+    VFIOSimReport report_stop;
     uint32_t fail_state;
     uint64_t fail_count;
     uint32_t fail_into;
-    uint64_t fail_data_after;
-    uint64_t fail_load_after;
+    uint64_t fail_read_after;
+    uint64_t fail_write_after;
     uint32_t hold;
 } VFIOSimConfig;
 
@@ -161,16 +161,16 @@ typedef struct VFIOSimStats {
     uint64_t read_bytes_precopy;
     uint64_t read_bytes_stop;
     uint64_t read_bytes_initial;
-    uint64_t lulls;
+    uint64_t empty_reads;
     uint64_t writes;
     uint64_t write_bytes;
     uint64_t write_bytes_initial;
     uint64_t stream_verified;
     uint64_t stream_errors;
     uint64_t faults;
-    uint64_t said_initial;
-    uint64_t said_dirty;
-    uint64_t said_stop;
+    uint64_t reported_initial;
+    uint64_t reported_dirty;
+    uint64_t reported_stop;
     uint64_t reinits;
     uint64_t reinit_flags;
     uint64_t initial_unread_at_stop;

@@ -1385,6 +1385,14 @@ static void control_stats(SimDevice *d, char *out, size_t len)
     }
 }
 
+static void control_unknown(const char *name, char *out, size_t len)
+{
+    char why[1100];
+
+    vfio_sim_key_unknown(name, why, sizeof(why));
+    snprintf(out, len, "error: %s", why);
+}
+
 static void control_get(SimDevice *d, const char *name, char *out, size_t len)
 {
     const VFIOSimKey *key = vfio_sim_key_find(name);
@@ -1420,7 +1428,7 @@ static void control_get(SimDevice *d, const char *name, char *out, size_t len)
             return;
         }
     }
-    snprintf(out, len, "error: unknown key '%s'", name);
+    control_unknown(name, out, len);
 }
 
 static void control_set(SimDevice *d, const char *name, const char *value,
@@ -1432,7 +1440,7 @@ static void control_set(SimDevice *d, const char *name, const char *value,
     int ret;
 
     if (!key) {
-        snprintf(out, len, "error: unknown key '%s'", name);
+        control_unknown(name, out, len);
         return;
     }
     why = vfio_sim_key_set(&cfg, key, value);

@@ -19,8 +19,8 @@ static const char *const names_hold[] = {
 };
 
 static const char *const names_reinit_at[] = {
-    "none", "now", "pre-copy", "pre-copy-p2p", "drained", "query", "answered",
-    NULL
+    "none", "now", "pre-copy", "pre-copy-p2p", "when-empty", "before-query",
+    "after-query", NULL
 };
 static const char *const names_reinit_flag[] = { "once", "until-read", NULL };
 static const char *const names_fail_into[] = { "stay", "error", NULL };
@@ -28,7 +28,7 @@ static const char *const names_log[] = {
     "off", "device", "iommu", "both", NULL
 };
 static const char *const names_bool[] = { "off", "on", NULL };
-static const char *const names_say[] = {
+static const char *const names_report[] = {
     "truth", "zero", "max", "random", "error", "growing", "shrinking", NULL
 };
 
@@ -48,7 +48,7 @@ static const char *const names_say[] = {
     { .name = n, .type = VFIO_SIM_TYPE_ENUM, AT(f), .names = list, \
       __VA_ARGS__ }
 #define SAY(n, f, ...) \
-    { .name = n, .type = VFIO_SIM_TYPE_SAY, AT(f), __VA_ARGS__ }
+    { .name = n, .type = VFIO_SIM_TYPE_REPORT, AT(f), __VA_ARGS__ }
 #define MS(n, f, ...) \
     { .name = n, .type = VFIO_SIM_TYPE_MS, AT(f), .max = 3600000, \
       __VA_ARGS__ }
@@ -118,22 +118,22 @@ const VFIOSimKey vfio_sim_keys[] = {
          .doc = "size of the window that it writes"),
     ENUM("dirty-log", dirty_log, names_log,
          .doc = "which dirty page tracking is offered"),
-    COUNT("dirty-lose", dirty_lose,
+    COUNT("drop-log-every", drop_log_every,
           .doc = "leave every Nth written page out of the dirty log"),
-    SAY("say-initial", say_initial,
-        .doc = "what the precopy query says of the initial data"),
-    SAY("say-dirty", say_dirty,
-        .doc = "what the precopy query says of the dirty data"),
-    SAY("say-stop", say_stop, .doc = "what the stop-copy size query says"),
+    SAY("report-initial", report_initial,
+        .doc = "initial bytes that the precopy query reports"),
+    SAY("report-dirty", report_dirty,
+        .doc = "dirty bytes that the precopy query reports"),
+    SAY("report-stop", report_stop, .doc = "length that the stop-copy size query reports"),
     ENUM("fail-state", fail_state, names_fail_state, EFFECT(FAIL),
          .doc = "entering this state fails"),
     COUNT("fail-count", fail_count, EFFECT(FAIL),
           .doc = "how often it fails, 0 for always"),
     ENUM("fail-into", fail_into, names_fail_into,
          .doc = "where a failure leaves the device"),
-    LIMIT("fail-data-after", fail_data_after, "none",
+    LIMIT("fail-read-after", fail_read_after, "none",
           .doc = "reading the data fails after so many bytes of a session"),
-    LIMIT("fail-load-after", fail_load_after, "none",
+    LIMIT("fail-write-after", fail_write_after, "none",
           .doc = "loading the data fails after so many bytes"),
     ENUM("hold", hold, names_hold,
          .doc = "entering this state, or this call, waits until changed"),
@@ -159,8 +159,8 @@ void vfio_sim_config_default(VFIOSimConfig *cfg)
     cfg->dma_base = 64 << 20;
     cfg->dma_size = 16 << 20;
     cfg->dirty_log = VFIO_SIM_LOG_DEVICE;
-    cfg->fail_data_after = VFIO_SIM_UNLIMITED;
-    cfg->fail_load_after = VFIO_SIM_UNLIMITED;
+    cfg->fail_read_after = VFIO_SIM_UNLIMITED;
+    cfg->fail_write_after = VFIO_SIM_UNLIMITED;
 }
 
 const VFIOSimKey *vfio_sim_key_find(const char *name)
@@ -174,6 +174,32 @@ const VFIOSimKey *vfio_sim_key_find(const char *name)
     }
     return NULL;
 }
+
+/*
+ * Names that were changed.  The old ones are refused, so that no profile is
+ * taken for something else, with a message that has the new one.
+ */
+static const struct {
+    const char *key;            /* whose value it was; NULL: a key, a counter */
+    const char *old;
+    const char *message;
+} renamed[] = {
+#define RENAMED(key, old, new) { key, old, "renamed to " new }
+    RENAMED(NULL, "say-initial", "report-initial"),
+    RENAMED(NULL, "say-dirty", "report-dirty"),
+    RENAMED(NULL, "say-stop", "report-stop"),
+    RENAMED(NULL, "dirty-lose", "drop-log-every"),
+    RENAMED(NULL, "fail-data-after", "fail-read-after"),
+    RENAMED(NULL, "fail-load-after", "fail-write-after"),
+    RENAMED(NULL, "said-initial", "reported-initial"),
+    RENAMED(NULL, "said-dirty", "reported-dirty"),
+    RENAMED(NULL, "said-stop", "reported-stop"),
+    RENAMED(NULL, "lulls", "empty-reads"),
+    RENAMED("reinit-at", "drained", "when-empty"),
+    RENAMED("reinit-at", "query", "before-query"),
+    RENAMED("reinit-at", "answered", "after-query"),
+#undef RENAMED
+};
 
 static char fold(char c)
 {
@@ -203,6 +229,34 @@ static int find_word(const char *const *names, const char *value)
         }
     }
     return -1;
+}
+
+/* The message about an old value of @key, or NULL */
+static const char *renamed_value(const VFIOSimKey *key, const char *value)
+{
+    unsigned int i;
+
+    for (i = 0; i < sizeof(renamed) / sizeof(renamed[0]); i++) {
+        if (renamed[i].key && !strcmp(renamed[i].key, key->name) &&
+            same_word(value, renamed[i].old)) {
+            return renamed[i].message;
+        }
+    }
+    return NULL;
+}
+
+void vfio_sim_key_unknown(const char *name, char *buf, size_t len)
+{
+    unsigned int i;
+
+    for (i = 0; i < sizeof(renamed) / sizeof(renamed[0]); i++) {
+        if (!renamed[i].key && !strcmp(renamed[i].old, name)) {
+            snprintf(buf, len, "unknown key '%s': %s", name,
+                     renamed[i].message);
+            return;
+        }
+    }
+    snprintf(buf, len, "unknown key '%s'", name);
 }
 
 static const char *parse_number(const char *s, bool suffix, uint64_t *result)
@@ -271,7 +325,7 @@ const char *vfio_sim_key_set(VFIOSimConfig *cfg, const VFIOSimKey *key,
 {
     char *field = (char *)cfg + key->offset;
     const char *why;
-    VFIOSimSay say = { 0 };
+    VFIOSimReport say = { 0 };
     uint64_t v = 0;
     int word;
 
@@ -289,12 +343,13 @@ const char *vfio_sim_key_set(VFIOSimConfig *cfg, const VFIOSimKey *key,
     case VFIO_SIM_TYPE_ENUM:
         word = find_word(key->names, value);
         if (word < 0) {
-            return "not one of the words that it takes";
+            why = renamed_value(key, value);
+            return why ? why : "not one of the words that it takes";
         }
         *(uint32_t *)field = word;
         return NULL;
-    case VFIO_SIM_TYPE_SAY:
-        word = find_word(names_say, value);
+    case VFIO_SIM_TYPE_REPORT:
+        word = find_word(names_report, value);
         if (word >= 0) {
             say.how = word;
         } else {
@@ -303,9 +358,9 @@ const char *vfio_sim_key_set(VFIOSimConfig *cfg, const VFIOSimKey *key,
                 return "must be truth, zero, max, random, error, growing, "
                        "shrinking or a number";
             }
-            say.how = VFIO_SIM_SAY_NUMBER;
+            say.how = VFIO_SIM_REPORT_NUMBER;
         }
-        *(VFIOSimSay *)field = say;
+        *(VFIOSimReport *)field = say;
         return NULL;
     case VFIO_SIM_TYPE_LIMIT:
         if (same_word(value, key->no_limit)) {
@@ -337,7 +392,7 @@ void vfio_sim_key_get(const VFIOSimConfig *cfg, const VFIOSimKey *key,
                       char *buf, size_t len)
 {
     const char *field = (const char *)cfg + key->offset;
-    const VFIOSimSay *say;
+    const VFIOSimReport *say;
     uint64_t v;
 
     switch (key->type) {
@@ -347,10 +402,10 @@ void vfio_sim_key_get(const VFIOSimConfig *cfg, const VFIOSimKey *key,
     case VFIO_SIM_TYPE_ENUM:
         snprintf(buf, len, "%s", key->names[*(const uint32_t *)field]);
         return;
-    case VFIO_SIM_TYPE_SAY:
-        say = (const VFIOSimSay *)field;
-        if (say->how != VFIO_SIM_SAY_NUMBER) {
-            snprintf(buf, len, "%s", names_say[say->how]);
+    case VFIO_SIM_TYPE_REPORT:
+        say = (const VFIOSimReport *)field;
+        if (say->how != VFIO_SIM_REPORT_NUMBER) {
+            snprintf(buf, len, "%s", names_report[say->how]);
             return;
         }
         v = say->number;
@@ -391,8 +446,8 @@ void vfio_sim_key_values(const VFIOSimKey *key, char *buf, size_t len)
     case VFIO_SIM_TYPE_BOOL:
         names = names_bool;
         break;
-    case VFIO_SIM_TYPE_SAY:
-        names = names_say;
+    case VFIO_SIM_TYPE_REPORT:
+        names = names_report;
         break;
     default:
         break;
@@ -402,7 +457,7 @@ void vfio_sim_key_values(const VFIOSimKey *key, char *buf, size_t len)
         used += snprintf(buf + used, len - used, "%s%s", i ? "|" : "",
                          names[i]);
     }
-    if (key->type == VFIO_SIM_TYPE_SAY && used < len) {
+    if (key->type == VFIO_SIM_TYPE_REPORT && used < len) {
         snprintf(buf + used, len - used, "|SIZE");
     }
 }
@@ -432,7 +487,7 @@ int vfio_sim_profile_parse(VFIOSimConfig *cfg, const char *name,
 
     while (pos < len) {
         const VFIOSimKey *key;
-        char buf[256];
+        char buf[256], unknown[320];
         char *k, *v, *end;
         size_t n = 0;
 
@@ -480,7 +535,8 @@ int vfio_sim_profile_parse(VFIOSimConfig *cfg, const char *name,
         }
         key = vfio_sim_key_find(k);
         if (!key) {
-            snprintf(err, err_len, "%s:%u: unknown key '%s'", name, line, k);
+            vfio_sim_key_unknown(k, unknown, sizeof(unknown));
+            snprintf(err, err_len, "%s:%u: %s", name, line, unknown);
             return -EINVAL;
         }
         if (seen[key - vfio_sim_keys]) {
@@ -549,7 +605,7 @@ int vfio_sim_profile_override(VFIOSimConfig *cfg, const char *assignment,
     name[eq - assignment] = 0;
     key = vfio_sim_key_find(name);
     if (!key) {
-        snprintf(err, err_len, "unknown key '%s'", name);
+        vfio_sim_key_unknown(name, err, err_len);
         return -EINVAL;
     }
     why = vfio_sim_key_set(cfg, key, eq + 1);

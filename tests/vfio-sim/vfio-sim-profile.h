@@ -17,7 +17,7 @@ typedef enum VFIOSimType {
     VFIO_SIM_TYPE_MS,
     VFIO_SIM_TYPE_COUNT,
     VFIO_SIM_TYPE_ENUM,
-    VFIO_SIM_TYPE_SAY,
+    VFIO_SIM_TYPE_REPORT,
 } VFIOSimType;
 
 typedef struct VFIOSimKey {
@@ -37,6 +37,8 @@ extern const unsigned int vfio_sim_nr_keys;
 
 void vfio_sim_config_default(VFIOSimConfig *cfg);
 const VFIOSimKey *vfio_sim_key_find(const char *name);
+/* What to report of a name that is neither a key nor a counter. */
+void vfio_sim_key_unknown(const char *name, char *buf, size_t len);
 /* Set one key; returns NULL, or says why @value is not a value for it. */
 const char *vfio_sim_key_set(VFIOSimConfig *cfg, const VFIOSimKey *key,
                              const char *value);

@@ -164,6 +164,9 @@ static char *find_profile(const char *name)
         }
         free(path);
     }
+    if (!strcmp(name, "liar")) {
+        die("%s: renamed to random-sizes", name);
+    }
     die("%s: neither a file nor the name of a shipped profile", name);
 }
 

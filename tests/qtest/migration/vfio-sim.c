@@ -55,7 +55,7 @@ static const struct {
     { "dirty-log=both",
       "the kernel that runs this has no IOMMUFD, and so no device dirty log" },
     { "dirty-log=off", "the container logs the DMA of all mediated devices" },
-    { "dirty-lose=", "the container logs the DMA of all mediated devices" },
+    { "drop-log-every=", "the container logs the DMA of all mediated devices" },
     { "precopy-v2=off", "the VFIO core decides that, for all devices" },
 };
 

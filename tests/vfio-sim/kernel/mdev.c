@@ -102,7 +102,7 @@ static const struct {
 } sim_fixed[] = {
 	/* vfio_dma_rw() is logged by the container, completely and always */
 	{ "dirty-log", "iommu" },
-	{ "dirty-lose", "0" },
+	{ "drop-log-every", "0" },
 #ifdef HAVE_PRECOPY_INFO_V2
 	{ "precopy-v2", "on" },
 #else

@@ -40,6 +40,10 @@ result 'no second one of the same UUID'
 
 put $d/stop-bytes 2G && [ "$(cat $d/stop-bytes)" = 2147483648 ]
 result 'a key is set and read'
+refuses put $d/reinit-at drained && put $d/reinit-at when-empty &&
+    dmesg | grep -q 'reinit-at: renamed to when-empty' &&
+    put $d/reinit-at none
+result 'an old word is refused, and the log has the new one'
 refuses put $d/hold nowhere && [ "$(cat $d/hold)" = none ]
 result 'a wrong word is refused'
 refuses put $d/dma-base 1 && refuses put $d/dma-size 8G
