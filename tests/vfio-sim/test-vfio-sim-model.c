@@ -7,8 +7,8 @@
 #include <time.h>
 
 #include "test-vfio-sim-tap.h"
-#include "vfio-sim-model.h"
-#include "vfio-sim-profile.h"
+#include "model/model.h"
+#include "model/profile.h"
 
 #define MS      1000000ull
 #define S       1000000000ull

@@ -25,8 +25,8 @@
 #include <unistd.h>
 
 #include "test-vfio-sim-tap.h"
-#include "vfio-sim-model.h"
-#include "vfio-sim-uapi.h"
+#include "model/model.h"
+#include "preload/uapi.h"
 
 #define IOMMU   100
 #define DEV     101

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "test-vfio-sim-tap.h"
-#include "vfio-sim-profile.h"
+#include "model/profile.h"
 
 #define SHIPPED VFIO_SIM_PROFILES
 

@@ -34,8 +34,8 @@
 #include <unistd.h>
 
 #include "test-vfio-sim-tap.h"
-#include "vfio-sim-model.h"
-#include "vfio-sim-uapi.h"
+#include "model/model.h"
+#include "preload/uapi.h"
 
 /* The library's descriptors */
 #define FD_IOMMU        100

@@ -6,7 +6,7 @@
  * no hardware, fails when it is told to, and lies when it is told to.  There is
  * no reason to load it on a machine that does any other work.
  *
- * The device's behaviour is in the model (../vfio-sim-model.c), which the
+ * The device's behaviour is in the model (../model/), which the
  * userspace front-end uses as well.  Here is what connects it with the VFIO
  * core: the migration operations, the data files, a PCI configuration space,
  * and a sysfs attribute for each key and each counter of the model:
@@ -45,9 +45,9 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
-#include "../vfio-sim-model.h"
-#include "../vfio-sim-profile.h"
-#include "../vfio-sim-pci.h"
+#include "../model/model.h"
+#include "../model/profile.h"
+#include "../model/pci.h"
 
 #define SIM_NAME		"vfio_sim"
 #define SIM_MAX_INSTANCES	64

@@ -1,2 +1,2 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "../vfio-sim-profile.c"
+#include "../model/profile.c"

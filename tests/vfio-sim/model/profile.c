@@ -6,7 +6,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
-#include "vfio-sim-profile.h"
+#include "profile.h"
 
 static const char *const names_fail_state[] = {
     "none", "stop", "running", "stop-copy", "resuming", "running-p2p",

@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
-#include "vfio-sim-model.h"
+#include "model.h"
 
 #define NS_PER_S        1000000000ull
 #define STREAM_MAGIC    0x314d49534f494656ull   /* "VFIOSIM1" */

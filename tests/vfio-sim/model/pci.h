@@ -7,7 +7,7 @@
 #ifndef VFIO_SIM_PCI_H
 #define VFIO_SIM_PCI_H
 
-#include "vfio-sim-compat.h"
+#include "compat.h"
 
 /* Bytes of its one memory BAR, and of its configuration space */
 #define VFIO_SIM_BAR_SIZE       0x10000u

@@ -11,7 +11,7 @@
 #ifndef VFIO_SIM_MODEL_H
 #define VFIO_SIM_MODEL_H
 
-#include "vfio-sim-compat.h"
+#include "compat.h"
 
 /* enum vfio_device_mig_state of linux/vfio.h */
 enum {
@@ -96,7 +96,7 @@ typedef struct VFIOSimReport {
     uint64_t number;
 } VFIOSimReport;
 
-/* Everything that a profile can say; vfio-sim-profile.c describes the fields */
+/* Everything that a profile can say; profile.c describes the fields */
 typedef struct VFIOSimConfig {
     bool precopy;
     bool p2p;

@@ -19,8 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vfio-sim-model.h"
-#include "vfio-sim-profile.h"
+#include "model/model.h"
+#include "model/profile.h"
 
 #ifndef VFIO_SIM_PROFILES
 #define VFIO_SIM_PROFILES ""

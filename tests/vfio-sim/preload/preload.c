@@ -39,10 +39,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vfio-sim-model.h"
-#include "vfio-sim-pci.h"
-#include "vfio-sim-profile.h"
-#include "vfio-sim-uapi.h"
+#include "model/model.h"
+#include "model/pci.h"
+#include "model/profile.h"
+#include "uapi.h"
 
 #define MAX_DEVICES     256
 #define MAX_CLIENTS     32

@@ -7,7 +7,7 @@
 #ifndef VFIO_SIM_PROFILE_H
 #define VFIO_SIM_PROFILE_H
 
-#include "vfio-sim-model.h"
+#include "model.h"
 
 typedef enum VFIOSimType {
     VFIO_SIM_TYPE_BOOL,
