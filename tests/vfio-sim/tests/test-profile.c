@@ -1,15 +1,14 @@
 /*
- * Tests of the profile parser
+ * Tests of profiles and keys
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
+#include <glob.h>
 #include <unistd.h>
 
-#include "test-vfio-sim-tap.h"
 #include "model/profile.h"
-
-#define SHIPPED VFIO_SIM_PROFILES
+#include "tap.h"
 
 static VFIOSimConfig cfg;
 static char err[512];
@@ -22,11 +21,10 @@ static int parse(const char *text)
                                   sizeof(err));
 }
 
-static void test_good(void)
+static void test_values(void)
 {
-    CHECK_EQ(parse(""), 0);
     CHECK_EQ(parse("\n\n# comment\n   \t\n"), 0);
-    CHECK_EQ(parse("precopy=off\n  p2p =off # why not\r\n"
+    CHECK_EQ(parse("precopy=off\n  p2p =off # a comment\r\n"
                    "initial-bytes = 0x10\n"
                    "dirty-bytes\t=\t4k\n"
                    "dirty-rate = 3M\n"
@@ -75,8 +73,10 @@ static void test_good(void)
     CHECK_EQ(cfg.reinit_at, VFIO_SIM_REINIT_PRE_COPY_P2P);
     CHECK_EQ(cfg.reinit_flag, VFIO_SIM_FLAG_ONCE);
     CHECK(!cfg.reinit_flag_p2p);
+}
 
-    /* without a word of it: a kernel that knows it, a device that does not */
+static void test_defaults(void)
+{
     CHECK_EQ(parse(""), 0);
     CHECK(cfg.precopy_v2);
     CHECK(cfg.write_rate_initial == VFIO_SIM_UNLIMITED);
@@ -88,74 +88,106 @@ static void test_good(void)
     CHECK(cfg.reinit_flag_p2p);
 }
 
-static void bad(const char *text, const char *expected)
+static void refuse(const char *text, const char *expected)
 {
-    CHECK_EQ(parse(text), -EINVAL);
-    if (strcmp(err, expected)) {
-        printf("# '%s', not '%s'\n", err, expected);
-        tap_failed_checks++;
+    if (parse(text) != -EINVAL || strcmp(err, expected)) {
+        tap_fail("%s: '%s', not '%s'", text, err, expected);
     }
 }
 
-static void test_bad(void)
+typedef struct Refused {
+    const char *text;
+    const char *message;
+} Refused;
+
+static void check_refused(const Refused *table, size_t n)
 {
-    bad("precopy = on\nstop-byts = 1\n", "p:2: unknown key 'stop-byts'");
-    bad("\n\nhello\n", "p:3: 'hello' is not of the form key = value");
-    bad("= 5", "p:1: unknown key ''");
-    bad("p2p = maybe", "p:1: p2p = maybe: must be on or off");
-    bad("stop-bytes =", "p:1: stop-bytes = : value is missing");
-    bad("stop-bytes = # 5", "p:1: stop-bytes = : value is missing");
-    bad("stop-bytes = x", "p:1: stop-bytes = x: not a number");
-    bad("stop-bytes = -1", "p:1: stop-bytes = -1: not a number");
-    bad("stop-bytes = 1 M",
-        "p:1: stop-bytes = 1 M: unknown suffix (K, M, G and T are known)");
-    bad("stop-bytes = 1MB",
-        "p:1: stop-bytes = 1MB: garbage after the number");
-    bad("stop-bytes = 99999999999999999999",
-        "p:1: stop-bytes = 99999999999999999999: number is too large");
-    bad("stop-bytes = 99999999999G",
-        "p:1: stop-bytes = 99999999999G: number is too large");
-    bad("stop-bytes = 2000000T",
-        "p:1: stop-bytes = 2000000T: number is too large");
-    bad("stop-bytes = unlimited",
-        "p:1: stop-bytes = unlimited: not a number");
-    bad("read-rate = 0", "p:1: read-rate = 0: number is too small");
-    bad("latency-stop = 1K",
-        "p:1: latency-stop = 1K: "
-        "garbage after the number (it takes no suffix)");
-    bad("latency-stop = 99999999",
-        "p:1: latency-stop = 99999999: number is too large");
-    bad("dirty-log = yes",
-        "p:1: dirty-log = yes: not one of the words that it takes");
-    bad("fail-state = error",
-        "p:1: fail-state = error: not one of the words that it takes");
-    bad("report-stop = nonsense",
-        "p:1: report-stop = nonsense: "
-        "must be truth, zero, max, random, error, growing, "
-        "shrinking or a number");
-    bad("p2p = on\n\np2p = off", "p:3: p2p was already given in line 1");
-    bad("dma-base = 100\n",
-        "p:1: dma-base and dma-size must be multiples of 4096");
-    bad("dma-size = 8G", "p:1: dma-size = 8G: number is too large");
-    bad("dma-size = 0", "p:1: dma-size = 0: number is too small");
-    bad("write-rate-initial = 0",
-        "p:1: write-rate-initial = 0: number is too small");
-    bad("reinit-every = 3600001",
-        "p:1: reinit-every = 3600001: number is too large");
-    bad("reinit-count = 1K",
-        "p:1: reinit-count = 1K: "
-        "garbage after the number (it takes no suffix)");
-    bad("reinit-at = stop-copy",
-        "p:1: reinit-at = stop-copy: not one of the words that it takes");
-    bad("reinit-flag = always",
-        "p:1: reinit-flag = always: not one of the words that it takes");
-    CHECK_EQ(vfio_sim_profile_parse(&cfg, "p", "p2p=on\n\0", 8, err,
-                                    sizeof(err)), -EINVAL);
-    CHECK(!strcmp(err, "p:2: not a text file"));
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        refuse(table[i].text, table[i].message);
+    }
 }
 
-/* Each old name is refused, and the message has the new one. */
-static void test_renamed(void)
+static void test_refused_lines(void)
+{
+    static const Refused table[] = {
+        { "precopy = on\nstop-byts = 1\n", "p:2: unknown key 'stop-byts'" },
+        { "\n\nhello\n", "p:3: 'hello' is not of the form key = value" },
+        { "= 5", "p:1: unknown key ''" },
+        { "stop-bytes =", "p:1: stop-bytes = : value is missing" },
+        { "stop-bytes = # 5", "p:1: stop-bytes = : value is missing" },
+        { "p2p = on\n\np2p = off", "p:3: p2p was already given in line 1" },
+        { "dma-base = 100\n",
+          "p:1: dma-base and dma-size must be multiples of 4096" },
+    };
+
+    check_refused(table, TAP_SIZE(table));
+
+    CHECK_EQ(vfio_sim_profile_parse(&cfg, "p", "p2p=on\n\0", 8, err,
+                                    sizeof(err)), -EINVAL);
+    CHECK_STR(err, "p:2: not a text file");
+}
+
+static void test_refused_numbers(void)
+{
+    static const Refused table[] = {
+        { "stop-bytes = x", "p:1: stop-bytes = x: not a number" },
+        { "stop-bytes = -1", "p:1: stop-bytes = -1: not a number" },
+        { "stop-bytes = 1 M",
+          "p:1: stop-bytes = 1 M: unknown suffix (K, M, G and T are known)" },
+        { "stop-bytes = 1MB",
+          "p:1: stop-bytes = 1MB: garbage after the number" },
+        { "stop-bytes = 99999999999999999999",
+          "p:1: stop-bytes = 99999999999999999999: number is too large" },
+        { "stop-bytes = 99999999999G",
+          "p:1: stop-bytes = 99999999999G: number is too large" },
+        { "stop-bytes = 2000000T",
+          "p:1: stop-bytes = 2000000T: number is too large" },
+        { "stop-bytes = unlimited",
+          "p:1: stop-bytes = unlimited: not a number" },
+        { "read-rate = 0", "p:1: read-rate = 0: number is too small" },
+        { "latency-stop = 1K",
+          "p:1: latency-stop = 1K: "
+          "garbage after the number (it takes no suffix)" },
+        { "latency-stop = 99999999",
+          "p:1: latency-stop = 99999999: number is too large" },
+        { "dma-size = 8G", "p:1: dma-size = 8G: number is too large" },
+        { "dma-size = 0", "p:1: dma-size = 0: number is too small" },
+        { "write-rate-initial = 0",
+          "p:1: write-rate-initial = 0: number is too small" },
+        { "reinit-every = 3600001",
+          "p:1: reinit-every = 3600001: number is too large" },
+        { "reinit-count = 1K",
+          "p:1: reinit-count = 1K: "
+          "garbage after the number (it takes no suffix)" },
+    };
+
+    check_refused(table, TAP_SIZE(table));
+}
+
+static void test_refused_words(void)
+{
+    static const Refused table[] = {
+        { "p2p = maybe", "p:1: p2p = maybe: must be on or off" },
+        { "dirty-log = yes",
+          "p:1: dirty-log = yes: not one of the words that it takes" },
+        { "fail-state = error",
+          "p:1: fail-state = error: not one of the words that it takes" },
+        { "report-stop = nonsense",
+          "p:1: report-stop = nonsense: "
+          "must be truth, zero, max, random, error, growing, "
+          "shrinking or a number" },
+        { "reinit-at = stop-copy",
+          "p:1: reinit-at = stop-copy: not one of the words that it takes" },
+        { "reinit-flag = always",
+          "p:1: reinit-flag = always: not one of the words that it takes" },
+    };
+
+    check_refused(table, TAP_SIZE(table));
+}
+
+static void test_renamed_names(void)
 {
     static const char *const keys[][2] = {
         { "say-initial", "report-initial" },
@@ -175,37 +207,37 @@ static void test_renamed(void)
         { "answered", "after-query" },
     };
     char text[128], expected[160];
-    unsigned int i;
+    size_t i;
 
-    for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+    for (i = 0; i < TAP_SIZE(keys); i++) {
         snprintf(text, sizeof(text), "p2p = on\n%s = 1", keys[i][0]);
         snprintf(expected, sizeof(expected),
                  "p:2: unknown key '%s': renamed to %s", keys[i][0],
                  keys[i][1]);
-        bad(text, expected);
+        refuse(text, expected);
         CHECK(!vfio_sim_key_find(keys[i][0]));
 
         snprintf(text, sizeof(text), "%s=1", keys[i][0]);
         CHECK_EQ(vfio_sim_profile_override(&cfg, text, err, sizeof(err)),
                  -EINVAL);
-        CHECK(!strcmp(err, expected + strlen("p:2: ")));
+        CHECK_STR(err, expected + strlen("p:2: "));
     }
-    for (i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+    for (i = 0; i < TAP_SIZE(values); i++) {
         snprintf(text, sizeof(text), "reinit-at = %s", values[i][0]);
         snprintf(expected, sizeof(expected), "p:1: %s: renamed to %s", text,
                  values[i][1]);
-        bad(text, expected);
+        refuse(text, expected);
 
         snprintf(text, sizeof(text), "reinit-at=%s", values[i][0]);
         CHECK_EQ(vfio_sim_profile_override(&cfg, text, err, sizeof(err)),
                  -EINVAL);
         snprintf(expected, sizeof(expected), "%s: renamed to %s", text,
                  values[i][1]);
-        CHECK(!strcmp(err, expected));
+        CHECK_STR(err, expected);
         snprintf(text, sizeof(text), "reinit-at=%s", values[i][1]);
         CHECK_EQ(vfio_sim_profile_override(&cfg, text, err, sizeof(err)), 0);
     }
-    /* an old word of another key is none */
+    /* The same word is a value of another key. */
     CHECK_EQ(vfio_sim_profile_override(&cfg, "hold=query", err, sizeof(err)),
              0);
 }
@@ -216,10 +248,10 @@ static void test_long_line(void)
 
     memset(text, 'x', sizeof(text));
     text[sizeof(text) - 1] = 0;
-    bad(text, "p:1: line is too long");
+    refuse(text, "p:1: line is too long");
 }
 
-static void test_load(void)
+static void test_files(void)
 {
     char path[] = "/tmp/vfio-sim-test-XXXXXX";
     char expected[128];
@@ -231,34 +263,32 @@ static void test_load(void)
     CHECK_EQ(vfio_sim_profile_load(&cfg, path, err, sizeof(err)), -EINVAL);
     snprintf(expected, sizeof(expected), "%s:2: unknown key 'nonsense'",
              path);
-    CHECK(!strcmp(err, expected));
+    CHECK_STR(err, expected);
     unlink(path);
     CHECK_EQ(vfio_sim_profile_load(&cfg, path, err, sizeof(err)), -EINVAL);
     snprintf(expected, sizeof(expected), "%s: %s", path, strerror(ENOENT));
-    CHECK(!strcmp(err, expected));
+    CHECK_STR(err, expected);
     CHECK_EQ(vfio_sim_profile_load(&cfg, "/", err, sizeof(err)), -EINVAL);
 }
 
 static void test_shipped(void)
 {
-    static const char *const names[] = {
-        "vgpu-2g", "mlx5-vf", "reinit", "no-precopy", "busy-dma", "slow-vf",
-        "random-sizes"
-    };
-    char path[4096];
-    unsigned int i;
+    glob_t found;
+    size_t i;
 
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        snprintf(path, sizeof(path), "%s/%s.profile", SHIPPED, names[i]);
+    CHECK_EQ(glob(VFIO_SIM_PROFILES "/*.profile", 0, NULL, &found), 0);
+    CHECK(found.gl_pathc >= 7);
+    for (i = 0; i < found.gl_pathc; i++) {
         vfio_sim_config_default(&cfg);
-        if (vfio_sim_profile_load(&cfg, path, err, sizeof(err))) {
-            printf("# %s\n", err);
-            tap_failed_checks++;
+        if (vfio_sim_profile_load(&cfg, found.gl_pathv[i], err,
+                                  sizeof(err))) {
+            tap_fail("%s", err);
         }
     }
+    globfree(&found);
 }
 
-static void test_override(void)
+static void test_assignments(void)
 {
     vfio_sim_config_default(&cfg);
     CHECK_EQ(vfio_sim_profile_override(&cfg, "stop-bytes=7K", err,
@@ -266,18 +296,17 @@ static void test_override(void)
     CHECK_EQ(cfg.stop_bytes, 7168);
     CHECK_EQ(vfio_sim_profile_override(&cfg, "stop-bytes", err, sizeof(err)),
              -EINVAL);
-    CHECK(!strcmp(err, "'stop-bytes' is not of the form key=value"));
+    CHECK_STR(err, "'stop-bytes' is not of the form key=value");
     CHECK_EQ(vfio_sim_profile_override(&cfg, "x=1", err, sizeof(err)),
              -EINVAL);
-    CHECK(!strcmp(err, "unknown key 'x'"));
+    CHECK_STR(err, "unknown key 'x'");
     CHECK_EQ(vfio_sim_profile_override(&cfg, "p2p=x", err, sizeof(err)),
              -EINVAL);
-    CHECK(!strcmp(err, "p2p=x: must be on or off"));
+    CHECK_STR(err, "p2p=x: must be on or off");
     CHECK_EQ(cfg.stop_bytes, 7168);
 }
 
-/* What get says, set takes. */
-static void test_round_trip(void)
+static void test_get_and_set(void)
 {
     VFIOSimConfig other;
     char value[64], again[64], values[256];
@@ -299,22 +328,45 @@ static void test_round_trip(void)
         vfio_sim_key_get(&cfg, key, value, sizeof(value));
         CHECK(!vfio_sim_key_set(&other, key, value));
         vfio_sim_key_get(&other, key, again, sizeof(again));
-        CHECK(!strcmp(value, again));
+        CHECK_STR(value, again);
     }
     CHECK(!vfio_sim_key_find("nonsense"));
     CHECK_EQ(other.dirty_ceiling, 12345);
     CHECK(other.report_stop.number == UINT64_MAX);
 }
 
-int main(void)
+static const TapCase cases[] = {
+    TAP_CASE("values", test_values,
+             "values of all types, comments and white space"),
+    TAP_CASE("defaults", test_defaults, "what an empty profile stands for"),
+    TAP_CASE("refused-lines", test_refused_lines,
+             "lines and combinations that are refused, and the messages"),
+    TAP_CASE("refused-numbers", test_refused_numbers,
+             "numbers that are refused, and the messages"),
+    TAP_CASE("refused-words", test_refused_words,
+             "words that are refused, and the messages"),
+    TAP_CASE("renamed", test_renamed_names,
+             "former names are refused, and the message has the new one"),
+    TAP_CASE("long-line", test_long_line, "a line that is too long"),
+    TAP_CASE("files", test_files,
+             "a profile in a file, a missing one, a directory"),
+    TAP_CASE("shipped", test_shipped, "all shipped profiles are valid"),
+    TAP_CASE("assignments", test_assignments, "key=value as on a command line"),
+    TAP_CASE("get-and-set", test_get_and_set,
+             "the text of each key's value sets the same value"),
+};
+
+static TAP_GROUP(profile, "profile", cases);
+
+static const TapGroup *const groups[] = { &profile, NULL };
+
+static const TapProgram program = {
+    .about = "Tests of profiles, the configuration of a simulated VFIO device",
+    .groups = groups,
+};
+
+int main(int argc, char **argv)
 {
-    RUN(test_good);
-    RUN(test_bad);
-    RUN(test_renamed);
-    RUN(test_long_line);
-    RUN(test_load);
-    RUN(test_shipped);
-    RUN(test_override);
-    RUN(test_round_trip);
-    return tap_done();
+    tap_options(&program, argc, argv);
+    return tap_run(&program);
 }
