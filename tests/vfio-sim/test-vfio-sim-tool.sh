@@ -81,6 +81,20 @@ check "run: two devices" 0 "enable-migration=on,x=1 -device vfio-pci,id=dev1" \
     "${run[@]}" -d default -d mlx5-vf -p x=1 -- echo
 check "run: shipped profile" 0 "profile=$profiles/reinit.profile" \
     "${run[@]}" -n -d reinit -- echo
+odd="$tmp/a b,c;d:e\\f"
+mkdir "$odd"
+cp "$profiles/reinit.profile" "$odd/x=y.profile"
+cp "$library" "$odd/libvfio-sim.so"
+escaped=${odd//\\/\\\\}
+escaped=${escaped//,/\\,}
+escaped=${escaped//;/\\;}
+# shellcheck disable=SC2317 # check calls it
+run_odd() {
+    { "$tool" ctl "$odd/ctl/dev0.sock" get stop-bytes hold >&2; } |
+        "$tool" run -l "$odd/libvfio-sim.so" -c "$odd/ctl" \
+            -d "$escaped/x=y.profile,hold=read" -- "$host" --host
+}
+check "run: any character in a path" 0 $'stop-bytes=12582912\nhold=read' run_odd
 check "run: print" 0 "'VFIO_SIM_IOMMUFD=fd=100,change-process=off'" \
     "${run[@]}" -n -d default -i change-process=off -- echo
 

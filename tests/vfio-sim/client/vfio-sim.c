@@ -7,6 +7,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <libgen.h>
@@ -45,7 +46,8 @@ static const char run_usage[] =
 "                    [OPTION...] -- QEMU [ARGUMENT...]\n"
 "\n"
 "Run QEMU with a simulated VFIO device for each --device.  PROFILE is a file,\n"
-"the name of a shipped profile, or \"default\".\n"
+"the name of a shipped profile, or \"default\"; a comma or semicolon in its\n"
+"path has a backslash before it.\n"
 "\n"
 "  -d, --device PROFILE[,KEY=VALUE...]  add a device\n"
 "  -c, --control DIR     make the control socket of device N at DIR/devN.sock\n"
@@ -170,63 +172,102 @@ static char *find_profile(const char *name)
     die("%s: neither a file nor the name of a shipped profile", name);
 }
 
-static void no_separator(const char *what, const char *s)
+/* @value with a backslash where the list of devices needs one */
+static char *escape(const char *value)
 {
-    if (strpbrk(s, ",;")) {
-        die("%s must not contain a comma or semicolon: %s", what, s);
+    char *result = no_memory(malloc(2 * strlen(value) + 1));
+    char *p = result;
+
+    for (; *value; value++) {
+        if (strchr(",;\\", *value)) {
+            *p++ = '\\';
+        }
+        *p++ = *value;
     }
+    *p = 0;
+    return result;
+}
+
+/* Append to a list of options. */
+static void append(char **list, const char *option, const char *value)
+{
+    char *escaped = escape(value);
+    char *next = format("%s,%s%s", *list, option, escaped);
+
+    free(escaped);
+    free(*list);
+    *list = next;
 }
 
 /* "PROFILE,KEY=VALUE,..." to an entry of VFIO_SIM_DEVICES, checked here */
 static char *device_entry(const char *spec, unsigned int i, const char *control)
 {
     char *copy = no_memory(strdup(spec));
-    char *save = NULL;
-    char *opt = strtok_r(copy, ",", &save);
     char *entry = format("fd=%u", FIRST_FD + 1 + i);
+    char *pos = copy;
     VFIOSimConfig cfg;
     const char *why;
     char err[512];
-    char *next;
+    char *opt, *path;
+    char end;
 
     vfio_sim_config_default(&cfg);
-    if (!opt) {
+    opt = vfio_sim_next_option(&pos, &end);
+    if (!opt || !*opt) {
         die("--device needs a profile, or \"default\"");
     }
-    if (!strchr(opt, '=')) {
+    if (!strchr(opt, '=') || strchr(opt, '/')) {
         if (strcmp(opt, "default")) {
-            char *path = find_profile(opt);
-
-            no_separator("the path of a profile", path);
+            path = find_profile(opt);
             if (vfio_sim_profile_load(&cfg, path, err, sizeof(err))) {
                 die("%s", err);
             }
-            next = format("%s,profile=%s", entry, path);
-            free(entry);
-            entry = next;
+            append(&entry, "profile=", path);
             free(path);
         }
-        opt = strtok_r(NULL, ",", &save);
+        opt = vfio_sim_next_option(&pos, &end);
     }
-    for (; opt; opt = strtok_r(NULL, ",", &save)) {
+    for (; opt; opt = vfio_sim_next_option(&pos, &end)) {
+        if (!*opt) {
+            continue;
+        }
         if (vfio_sim_profile_override(&cfg, opt, err, sizeof(err))) {
             die("--device %s: %s", spec, err);
         }
-        next = format("%s,%s", entry, opt);
-        free(entry);
-        entry = next;
+        append(&entry, "", opt);
     }
     why = vfio_sim_config_check(&cfg);
     if (why) {
         die("--device %s: %s", spec, why);
     }
     if (control) {
-        next = format("%s,control=%s/dev%u.sock", entry, control, i);
-        free(entry);
-        entry = next;
+        path = format("%s/dev%u.sock", control, i);
+        append(&entry, "control=", path);
+        free(path);
     }
     free(copy);
     return entry;
+}
+
+/*
+ * A name of the library that LD_PRELOAD can have.  A colon or a space would
+ * end it; a descriptor that QEMU inherits has a name without any.
+ */
+static char *preload_name(const char *library)
+{
+    int fd;
+
+    if (!strpbrk(library, ": ")) {
+        return no_memory(strdup(library));
+    }
+    fd = open(library, O_RDONLY);
+    if (fd < 0 || dup2(fd, FIRST_FD - 1) < 0) {
+        die("%s: %s", library, strerror(errno));
+    }
+    if (fd != FIRST_FD - 1) {
+        close(fd);
+    }
+    return format("/proc/self/fd/%d", FIRST_FD - 1);
 }
 
 static void print_word(const char *word)
@@ -317,18 +358,12 @@ static int cmd_run(int argc, char **argv)
     if (!path || access(path, R_OK)) {
         die("%s: %s", library, strerror(errno));
     }
-    library = path;
-    if (strpbrk(library, ": ")) {
-        die("LD_PRELOAD cannot name a path with a colon or space: %s",
-            library);
-    }
+    library = print ? path : preload_name(path);
     if (control) {
         if (mkdir(control, 0777) && errno != EEXIST) {
             die("%s: %s", control, strerror(errno));
         }
-        path = no_memory(realpath(control, NULL));
-        no_separator("the control directory", path);
-        control = path;
+        control = no_memory(realpath(control, NULL));
     }
     for (i = 0; i < nr; i++) {
         char *entry = device_entry(specs[i], i, control);

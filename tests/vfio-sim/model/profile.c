@@ -588,6 +588,26 @@ int vfio_sim_profile_load(VFIOSimConfig *cfg, const char *path,
     return vfio_sim_profile_parse(cfg, path, text, len, err, err_len);
 }
 
+char *vfio_sim_next_option(char **pos, char *end)
+{
+    char *start = *pos;
+    char *from, *to;
+
+    if (!*start) {
+        return NULL;
+    }
+    for (from = to = start; *from && *from != ',' && *from != ';'; from++) {
+        if (*from == '\\' && from[1]) {
+            from++;
+        }
+        *to++ = *from;
+    }
+    *end = *from;
+    *pos = *from ? from + 1 : from;
+    *to = 0;
+    return start;
+}
+
 int vfio_sim_profile_override(VFIOSimConfig *cfg, const char *assignment,
                               char *err, size_t err_len)
 {

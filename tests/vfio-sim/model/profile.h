@@ -62,6 +62,13 @@ int vfio_sim_profile_parse(VFIOSimConfig *cfg, const char *name,
 /* The same from a file. */
 int vfio_sim_profile_load(VFIOSimConfig *cfg, const char *path,
                           char *err, size_t err_len);
+/*
+ * The next option of a list, in place: options end with a comma, lists with a
+ * semicolon, and either, like a backslash itself, is a part of an option if a
+ * backslash stands before it.  Returns NULL at the end of all; @end gets what
+ * ended the option: ',', ';' or 0.
+ */
+char *vfio_sim_next_option(char **pos, char *end);
 /* Set one "key=value"; on failure @err has the reason. */
 int vfio_sim_profile_override(VFIOSimConfig *cfg, const char *assignment,
                               char *err, size_t err_len);

@@ -46,6 +46,8 @@
 
 #define MAX_DEVICES     256
 #define MAX_CLIENTS     32
+/* How many options a device can be given */
+#define MAX_OPTIONS     128
 /* Only descriptors below this can be ours */
 #define MAX_FD          65536
 #define REGION_SHIFT    32
@@ -1731,19 +1733,18 @@ static void config_init(int fd)
 
 static void init_iommufd(char *spec)
 {
-    char *save = NULL;
     char *opt;
+    char end;
     int fd = -1;
 
-    for (opt = strtok_r(spec, ",", &save); opt;
-         opt = strtok_r(NULL, ",", &save)) {
+    while ((opt = vfio_sim_next_option(&spec, &end))) {
         if (!strncmp(opt, "fd=", 3)) {
             fd = parse_fd("VFIO_SIM_IOMMUFD", opt + 3);
         } else if (!strcmp(opt, "change-process=on")) {
             change_process = true;
         } else if (!strcmp(opt, "change-process=off")) {
             change_process = false;
-        } else {
+        } else if (*opt) {
             fatal("VFIO_SIM_IOMMUFD: unknown option '%s'", opt);
         }
     }
@@ -1754,14 +1755,12 @@ static void init_iommufd(char *spec)
     set_fd(fd, FD_IOMMU);
 }
 
-static void init_device(char *spec)
+/* Create the next device of a list; @opts: what is told about it */
+static void init_device(char **opts, unsigned int n)
 {
     pthread_condattr_t condattr;
     const VFIOSimHooks hooks = { hook_alloc, hook_free };
-    char *opts[128];
-    unsigned int n = 0;
     unsigned int i;
-    char *save = NULL;
     VFIOSimConfig cfg;
     SimDevice *d;
     char err[512];
@@ -1780,13 +1779,6 @@ static void init_device(char *spec)
     d->listener = -1;
     vfio_sim_config_default(&cfg);
 
-    for (char *opt = strtok_r(spec, ",", &save); opt;
-         opt = strtok_r(NULL, ",", &save)) {
-        if (n == sizeof(opts) / sizeof(opts[0])) {
-            fatal("VFIO_SIM_DEVICES: too many options");
-        }
-        opts[n++] = opt;
-    }
     /* the profile comes first, wherever it stands */
     for (i = 0; i < n; i++) {
         if (!strncmp(opts[i], "profile=", 8) &&
@@ -1848,13 +1840,36 @@ static void init_device(char *spec)
     nr_devices++;
 }
 
+static void init_devices(char *list)
+{
+    char *opts[MAX_OPTIONS];
+    unsigned int n = 0;
+    char *opt;
+    char end = 0;
+
+    while ((opt = vfio_sim_next_option(&list, &end))) {
+        if (n == MAX_OPTIONS) {
+            fatal("VFIO_SIM_DEVICES: too many options");
+        }
+        if (*opt) {
+            opts[n++] = opt;
+        }
+        if (n && end != ',') {
+            init_device(opts, n);
+            n = 0;
+        }
+    }
+    if (n) {
+        init_device(opts, n);
+    }
+}
+
 __attribute__((constructor))
 static void init(void)
 {
     const char *iommufd = getenv("VFIO_SIM_IOMMUFD");
     const char *list = getenv("VFIO_SIM_DEVICES");
-    char *copy, *spec;
-    char *save = NULL;
+    char *copy;
 
     debug = getenv("VFIO_SIM_DEBUG") != NULL;
     if (iommufd) {
@@ -1870,10 +1885,7 @@ static void init(void)
         if (!copy) {
             fatal("out of memory");
         }
-        for (spec = strtok_r(copy, ";", &save); spec;
-             spec = strtok_r(NULL, ";", &save)) {
-            init_device(spec);
-        }
+        init_devices(copy);
         free(copy);
     }
     pthread_atfork(NULL, NULL, forked_child);
