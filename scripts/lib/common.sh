@@ -11,10 +11,16 @@ export LC_ALL=C
 export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 
+# git with the user's settings, for the user's own repository
+user_git()
+{
+    env -u GIT_CONFIG_GLOBAL -u GIT_CONFIG_NOSYSTEM git "$@"
+}
+
 # Commits that are made here are reproducible
 export GIT_COMMITTER_NAME='series' GIT_COMMITTER_EMAIL='series@localhost'
 
-# A patch reads the same whoever makes it, and with every version of git
+# A patch reads the same on every machine and with every version of git
 format_patch=(
     -c core.abbrev=40 -c core.quotepath=true -c diff.algorithm=myers
     format-patch --quiet --no-numbered --no-stat --zero-commit --full-index
@@ -160,41 +166,8 @@ load_base()
     obj=$build/$base/obj
     patches=$top/patches/$base
     hashes=$top/bases/$base.sha256
-}
-
-# Patch files of the series, in order
-series()
-{
-    [ ! -f "$patches/series" ] || sed -e 's/#.*//' -e '/^[[:space:]]*$/d' \
-        "$patches/series"
-}
-
-# Files of this repository that belong into QEMU's tree at the same path:
-# all but those that are about the project itself
-new_files()
-{
-    (
-        cd "$top" || exit
-        unset GIT_CONFIG_GLOBAL GIT_CONFIG_NOSYSTEM
-        if git rev-parse --show-toplevel 2>/dev/null | grep -qxF "$top"; then
-            git -c core.quotepath=off ls-files --cached --others \
-                --exclude-standard
-        else
-            find . -type f -o -type l | sed 's,^\./,,' |
-                grep -vE '^(\.git|build)/|/__pycache__/|~$'
-        fi
-    ) | while IFS= read -r f; do
-        case $f in
-        */*/* | */*) ;;
-        *) continue ;;
-        esac
-        case $f in
-        bases/* | patches/* | scripts/* | build/* | .*) ;;
-        # Not QEMU's either, and in Linux' coding style
-        tests/vfio-sim/kernel/*) ;;
-        *) [ ! -f "$top/$f" ] || printf '%s\n' "$f" ;;
-        esac
-    done | sort -u
+    # shellcheck source=scripts/lib/series.sh
+    . "$top/scripts/lib/series.sh"
 }
 
 # state KEY [VALUE]: what prepare remembers about a tree, kept inside it
