@@ -50,6 +50,21 @@ usage_error()
     exit 2
 }
 
+# finish PASSED FAILED SKIPPED [LOGS]: the last line of a check and its status;
+# if something failed, the directory of the logs follows
+finish()
+{
+    said=yes
+    echo "$1 passed, $2 failed, $3 skipped"
+    if [ "$2" -gt 0 ] || [ "$1" -eq 0 ]; then
+        if [ $# -gt 3 ]; then
+            echo "$4"
+        fi
+        exit 1
+    fi
+    exit 0
+}
+
 # Whatever ends a script is explained, a full disk above all
 said=no
 temps=()

@@ -2,7 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Make the initial file system of a virtual machine: an uncompressed cpio
 
-usage: scripts/lib/guestimage.py OUTPUT <SPECIFICATION
+It has the programs of this machine with their libraries, and kernel modules in
+the order to load them.  To write the archive takes 15 lines; the tool cpio
+would need a tree of files first, and a package that Debian does not install.
+
+usage: scripts/lib/kernel/guestimage.py OUTPUT <SPECIFICATION
 
 Lines of the specification:
 
@@ -12,11 +16,11 @@ Lines of the specification:
   program PATH SOURCE          an executable of this machine, without its debug
                                information, and the shared libraries it loads
   module LIST TREE NAME...     kernel modules and all that they need, from the
-                               .ko files below TREE; modules that are built in
-                               are passed over.  LIST is a text file in the
-                               image: their paths, in the order to load them.
-                               A NAME with a slash is a .ko file itself; one
-                               with a ? behind it may be missing.
+                               .ko files below TREE, without those that are
+                               built in.  LIST is a text file in the image:
+                               their paths, in the order to load them.  A NAME
+                               with a slash is a .ko file itself; one with a ?
+                               behind it may be missing.
 """
 
 import lzma
@@ -29,7 +33,7 @@ import tempfile
 
 
 class Failed(Exception):
-    """What went wrong, for people"""
+    """A message for the user"""
 
 
 class Image:
@@ -72,12 +76,12 @@ class Image:
             raise Failed(f'{source} cannot be loaded: '
                          + (', '.join(missing) or r.stdout.strip()))
         for library in re.findall(r'(/\S+) \(0x', r.stdout):
-            # Where the loader looks, and where the file really is
+            # The loader's path of it, and the file without links
             if library.strip('/') not in self.files:
                 self.copy(library, os.path.realpath(library))
 
     def write(self, output):
-        """In the "newc" format; the kernel wants parents first"""
+        """In the "newc" format; the kernel needs parents first"""
         with open(output, 'wb') as out:
             names = sorted(self.files) + ['TRAILER!!!']
             for inode, name in enumerate(names, 1):
@@ -133,7 +137,7 @@ class Modules:
             info = re.search(rb'\0depends=([^\0]*)\0', data)
             for need in filter(None, info.group(1).decode().split(',')
                                if info else ()):
-                # What has no file is built in
+                # A module without a file is built in
                 visit(need, self.paths.get(self.key(need)))
             done[key] = data
 
@@ -149,7 +153,7 @@ class Modules:
 
 
 def build(spec, image):
-    """Carry out the lines of @spec"""
+    """Add what the lines of @spec describe"""
     for number, line in enumerate(spec, 1):
         words = line.split()
         if not words:
@@ -172,7 +176,7 @@ def build(spec, image):
                 image.add(words[1], stat.S_IFREG | 0o644,
                           ''.join(listing).encode())
             else:
-                raise Failed(f'what is "{line.strip()}"?')
+                raise Failed(f'unknown: "{line.strip()}"')
         except Failed as e:
             raise Failed(f'line {number}: {e}') from None
 
