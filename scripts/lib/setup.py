@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What demo and bench have in common before they start: getting everything"""
+"""What demo, check-demo and bench do before they start: build what they need"""
 
 import os
 import subprocess
 import sys
 
-from migpair import (Failed, Interrupted, Simulator, TOP, find_qmp,
+from migpair import (Failed, Interrupted, Simulator, TOP, executable, find_qmp,
                      run_tool)
 
 PROFILES = os.path.join(TOP, 'tests', 'vfio-sim', 'profiles')
+
+# Of a first build: processor minutes for the x86_64 emulator, minutes for what
+# one processor does alone (unpacking, configure), GB of disk
+BUILD_MINUTES, SINGLE_MINUTES, DISK_GB = 5, 1, 1.7
 
 
 def add_options(parser):
@@ -21,20 +25,13 @@ def add_options(parser):
                        help='directory that holds the built simulator')
 
 
-def _build(arg, what, say, out):
-    script = os.path.join(TOP, 'scripts', 'build')
-    command = ' '.join(filter(None, ['scripts/build', arg]))
-    say(f'{what} ({command})')
-    try:
-        r = subprocess.run([script] + ([arg] if arg else []), check=False,
-                           stdout=out)
-    except OSError as e:
-        raise Failed(f'cannot run {script}: {e}') from None
-    if r.returncode:
-        raise Failed(f'{command} failed; see its messages above')
+def built(*parts: str) -> str:
+    """The path of a QEMU that scripts/build makes"""
+    return os.path.join(TOP, 'build', default_base(), *parts,
+                        'qemu-system-x86_64')
 
 
-def default_base():
+def default_base() -> str:
     """What ./configure chose"""
     try:
         with open(os.path.join(TOP, 'build', 'base'), encoding='utf-8') as f:
@@ -43,8 +40,35 @@ def default_base():
         raise Failed('build/base is missing: run ./configure') from None
 
 
+def announce(args, say):
+    """Before a first build: how long it takes and what it needs"""
+    try:
+        if args.qemu or executable(built('obj')):
+            return
+    except Failed:
+        pass
+    processors = len(os.sched_getaffinity(0))
+    minutes = SINGLE_MINUTES + BUILD_MINUTES / processors
+    say('the first run downloads QEMU (40 to 140 MB) and builds its x86_64 '
+        f'emulator: about {max(round(minutes), 2)} minutes')
+    say(f'with {processors} processor(s) until the first result, then about '
+        f'a minute for unchanged QEMU; {DISK_GB} GB of disk')
+
+
+def _build(words, what, say, out):
+    script = os.path.join(TOP, 'scripts', 'build')
+    command = ' '.join(['scripts/build'] + words)
+    say(f'{what} ({command})')
+    try:
+        r = subprocess.run([script] + words, check=False, stdout=out)
+    except OSError as e:
+        raise Failed(f'cannot run {script}: {e}') from None
+    if r.returncode:
+        raise Failed(f'{command} failed; see its messages above')
+
+
 def _check_qemu(binary):
-    if not os.access(binary, os.X_OK) or os.path.isdir(binary):
+    if not executable(binary):
         raise Failed(f'there is no QEMU {binary}')
     version(binary)
 
@@ -54,35 +78,37 @@ def prepare(args, say, out=None, profile=None, stock=True):
     Fill in args.qemu, args.stock and args.sim (a Simulator), and build what
     is not given.  What takes long comes last: what was given (PROFILE too) is
     checked before.  OUT: where the builds' messages go (default: stdout).
-    STOCK: whether args.stock is needed.
+    STOCK: whether args.stock is needed now.
     """
     for binary in filter(None, (args.qemu, args.stock,
                                 getattr(args, 'peer', None))):
         _check_qemu(binary)
     if not args.sim:
-        _build('--sim', 'building the simulated device', say, out)
+        _build(['--only=sim'], 'building the simulated device', say, out)
         args.sim = os.path.join(TOP, 'build', 'sim')
     args.sim = Simulator(args.sim)
     if profile:
         args.sim.check(profile)
-    if not args.qemu or (stock and not args.stock):
-        if stock:
-            _build('--stock', 'getting and building QEMU, with the series '
-                   'and without', say, out)
-        else:
-            _build(None, 'getting and building QEMU', say, out)
-        base = os.path.join(TOP, 'build', default_base())
-        args.qemu = args.qemu or os.path.join(
-            base, 'obj', 'qemu-system-x86_64')
-        if stock:
-            args.stock = args.stock or os.path.join(
-                base, 'stock-obj', 'qemu-system-x86_64')
-        for binary in filter(None, (args.qemu, args.stock)):
-            _check_qemu(binary)
+    if not args.qemu:
+        _build(['qemu-system-x86_64'], 'building QEMU with the series', say,
+               out)
+        args.qemu = built('obj')
+        _check_qemu(args.qemu)
+    if stock:
+        build_stock(args, say, out)
     find_qmp(args.qemu, args.stock)
 
 
-def find_profile(name):
+def build_stock(args, say, out=None):
+    """Fill in args.stock"""
+    if not args.stock:
+        _build(['--with-stock', 'qemu-system-x86_64'], 'building unchanged QEMU, '
+               'for the comparison', say, out)
+        args.stock = built('stock', 'obj')
+        _check_qemu(args.stock)
+
+
+def find_profile(name: str) -> str:
     """A path, or the name of a profile that comes with the simulator"""
     for path in (name, os.path.join(PROFILES, name + '.profile'),
                  os.path.join(PROFILES, name)):
@@ -95,14 +121,14 @@ def find_profile(name):
                  + ', '.join(known))
 
 
-def version(binary):
-    """What a binary says that it is: '10.2.2'"""
+def version(binary: str) -> str:
+    """The version that a binary reports: '10.2.2'"""
     r = run_tool([binary, '--version'])
     words = r.stdout.split()
     if 'version' not in words[:-1] or words[0] != 'QEMU':
-        raise Failed(f'{binary} is no QEMU: --version says '
-                     + ((r.stderr or r.stdout).strip() or 'nothing')
-                     .splitlines()[0])
+        text = (r.stderr or r.stdout).strip() or 'nothing'
+        raise Failed(f'{binary} is no QEMU: --version prints '
+                     + text.splitlines()[0])
     return words[words.index('version') + 1]
 
 
@@ -117,14 +143,14 @@ def guarded(name, function):
     except Failed as e:
         text, status = f'error: {e}', 1
     except OSError as e:
-        # A disk that is full, a pipe that nobody reads
+        # A disk that is full, a pipe whose reader has ended
         text, status = f'error: {str(e) or type(e).__name__}', 1
     except (Interrupted, KeyboardInterrupt):
         text, status = 'interrupted', 130
     try:
         sys.stdout.flush()
     except OSError:
-        # Or else Python complains again at its end
+        # Or else Python prints another error at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     print(f'{name}: {text}', file=sys.stderr)
     return status

@@ -2,10 +2,10 @@
 """
 A guest that ticks: a 64 KiB ROM for QEMU's -bios.
 
-It programs the PC's timer to 1000 Hz, and for each interrupt counts up a
-byte in its memory and writes it to I/O port 0xe9, where a debug console
-(-device isa-debugcon) hands it out.  Whoever listens sees when the guest ran,
-and, as the count goes on where it was, that its memory came along.  Between
+It programs the PC's timer to 1000 Hz.  Each interrupt counts up a byte in
+memory and writes it to I/O port 0xe9, the debug console (-device
+isa-debugcon).  The console's output shows when the guest runs; that the count
+continues after a migration shows that the memory has been migrated.  Between
 two ticks the guest halts.
 """
 

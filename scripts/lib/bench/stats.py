@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Medians, and how far to trust them"""
+"""Medians and their intervals"""
 
 import math
 import random
@@ -10,8 +10,8 @@ __all__ = ['interval', 'median', 'order', 'spread']
 
 def interval(values, confidence=0.95, rounds=2000):
     """
-    Bootstrap interval of the median; reproducible.  A few values say nothing
-    about how far off they may be, so that it is endless then.
+    Bootstrap interval of the median; reproducible.  It is infinite for a few
+    values, as these allow no estimate.
     """
     if len(values) < 5:
         return (-math.inf, math.inf)
@@ -29,5 +29,5 @@ def spread(values):
 
 
 def order(columns, turn):
-    """Who goes first alternates, so that drift hits all alike"""
+    """Columns in alternating order, so that drift affects all alike"""
     return list(columns) if turn % 2 == 0 else list(reversed(columns))

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
 A link of a given speed: a TCP relay with a token bucket, which all of its
-connections share.  QEMU lifts its own limit for the switchover, so that a
-real bottleneck must be one that QEMU cannot lift.
+connections share.  QEMU removes its own limit for the switchover, so that
+only a bottleneck outside of QEMU works there.
 
 Only the direction towards the destination is limited.  The sockets' buffers
-are small, so that what is on the way is little.
+are small, so that they hold little data.
 """
 
 import argparse
@@ -18,12 +18,12 @@ import time
 
 CHUNK = 256 << 10
 BUFFER = 256 << 10
-# What may go at once after a pause
+# What may be sent at once after a pause
 BURST_SECONDS = 0.004
 
 
 class Bucket:
-    """Says how long to wait before sending N bytes"""
+    """A token bucket: take(N) waits until N bytes may be sent"""
 
     def __init__(self, rate):
         self.rate = rate
@@ -40,13 +40,13 @@ class Bucket:
             wait = self.next - now
         if wait > 0:
             time.sleep(wait)
-            # On a busy machine one sleeps too long; a link does not
+            # On a busy machine a sleep takes too long; a link does not
             with self.lock:
                 self.credit += max(time.monotonic() - now - wait, 0)
 
 
 def forward(source, sink, bucket):
-    """Pass on what comes, until the end; then say so to the other side"""
+    """Copy until the end of the data, then pass the end on"""
     buffer = memoryview(bytearray(CHUNK))
     try:
         while n := source.recv_into(buffer):
@@ -83,7 +83,7 @@ def serve(listener, address, bucket):
 def main():
     parser = argparse.ArgumentParser(
         description='Relay TCP connections to an address at a given rate. '
-        'Prints the port that it listens on.')
+        'Prints the port on which it listens.')
     parser.add_argument('--to', required=True, metavar='HOST:PORT')
     parser.add_argument('--rate', required=True, type=float,
                         metavar='BYTES/S')

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-A migration of four VFIO devices, of which one is busy and gets new initial
-data again and again; and what its downtime consists of.
+A migration of four VFIO devices, of which one is busy and re-initialises
+repeatedly; and what its downtime consists of.
 
 The model is that of a published measurement with a guest of 8 GiB and four
 devices, one busy with 1 GiB of state: 2352 ms of downtime, the busy device's
@@ -10,6 +10,7 @@ assumption.
 """
 
 import re
+from typing import Any, Dict, List
 
 from migpair import Device, Failed
 from setup import find_profile
@@ -23,27 +24,27 @@ DEVICES = 4
 # Neither the first device nor the last
 BUSY = 1
 
-# The link, bytes a second, and QEMU's default limit in ms: together more than
-# all devices have, so that nothing but acks is ever waited for
+# The link, bytes per second, and QEMU's default limit in ms: together more than
+# all devices have, so that the migration waits for nothing but acks
 LINK = 12_500_000_000
 LIMIT = 300
 
 # The busy device's 1 GiB of initial data: all but one re-initialisation come
-# this many ms apart while the guest's memory is on its way (devices are read
-# after it), and the last one when the device is told to get ready for the stop
+# this many ms apart while the guest's memory is sent (devices are read after
+# it), and the last one on the device's change to PRE_COPY_P2P
 REINITS = 8
 PERIOD = 100
-# What memory moves at meanwhile, bytes a second: it is empty, and would be
-# through too early
+# Bytes per second for memory meanwhile: it is empty, and without a limit it
+# would be sent too early
 SLOW = 8_000_000
 
 # Each device
-COMMON = {
+COMMON: Dict[str, int] = {
     'initial_bytes': 16 * MIB,
     'stop_bytes': 64 * MIB,
     # Assumed: anything is loaded at 1.5 GiB/s, initial data also at the rate
-    # that makes 1 GiB of it take 1.1 s in all (it was 1.6 s, with the busy
-    # device's 0.5 s below)
+    # at which 1 GiB of it takes 1.1 s in all (measured were 1.6 s, with the
+    # busy device's 0.5 s below)
     'write_rate': 1536 * MIB,
     'write_rate_initial': 2363 * MIB,
     # The rest of the 2352 ms, over four devices: what their state changes
@@ -55,9 +56,9 @@ COMMON = {
 }
 
 # What the busy device has instead.  Assumed: three quarters of its state are
-# read again when it has stopped, and loaded cheaply.  That takes 0.5 s, close
-# to the 520 ms that were measured where nothing else was left
-BUSY_TOO = {
+# read again after the stop, and loaded at the fast rate.  That takes 0.5 s,
+# close to the 520 ms that were measured where nothing else was left
+BUSY_TOO: Dict[str, Any] = {
     'stop_bytes': 768 * MIB,
     'reinit_bytes': GIB // REINITS,
     'reinit_every': PERIOD,
@@ -65,7 +66,7 @@ BUSY_TOO = {
     'reinit_at': 'pre-copy-p2p',
 }
 
-# All that the busy device gives as initial data
+# All initial data of the busy device
 INITIAL = COMMON['initial_bytes'] + REINITS * BUSY_TOO['reinit_bytes']
 
 ARGUMENTS = ('-trace', 'vmstate_downtime_load',
@@ -73,13 +74,13 @@ ARGUMENTS = ('-trace', 'vmstate_downtime_load',
              '-msg', 'timestamp=on')
 
 
-def model_share(again):
+def model_share(reinit):
     """
-    The busy device's share in ms, if nothing but the rates took time, with
-    acks that can be asked for again or without
+    The busy device's share in ms, if only the rates took time, with acks that
+    the device can request again or without
     """
     seconds = BUSY_TOO['stop_bytes'] / COMMON['write_rate']
-    if not again:
+    if not reinit:
         seconds += GIB / COMMON['write_rate']
         seconds += GIB / COMMON['write_rate_initial']
     return 1000 * seconds
@@ -91,18 +92,18 @@ def protocol(legacy):
             + ('on' if legacy else 'off'))
 
 
-def devices(again):
-    """With REINIT, or with a kernel that calls the new data dirty"""
-    keys = {**COMMON, 'precopy_v2': 'on' if again else 'off'}
+def devices(reinit):
+    """With REINIT, or with a kernel that counts the new data as dirty"""
+    keys: Dict[str, Any] = {**COMMON, 'precopy_v2': 'on' if reinit else 'off'}
     return [Device(**{**keys, **(BUSY_TOO if i == BUSY else {})})
             for i in range(DEVICES)]
 
 
 def quiet_devices():
     """
-    What costs the last look most: next to no data, so that a switchover takes
-    little more than the state changes of mlx5-vf; and queries that take the
-    device time (assumed: 1 ms each)
+    Where the final check costs most: next to no data, so that a switchover
+    takes little more than the state changes of mlx5-vf; and slow queries
+    (assumed: 1 ms each)
     """
     profile = find_profile('mlx5-vf')
     return [Device(profile, latency_query=1, initial_bytes=MIB,
@@ -111,7 +112,7 @@ def quiet_devices():
 
 
 def migrate_quietly(pair):
-    """quiet_devices() with switchover-ack, and nothing special"""
+    """quiet_devices() with switchover-ack"""
     pair.set_capabilities('return-path', 'switchover-ack')
     pair.set_parameters({'downtime-limit': LIMIT,
                          'avail-switchover-bandwidth': LINK})
@@ -122,12 +123,13 @@ def migrate_quietly(pair):
 
 def share(pair, index):
     """
-    Milliseconds of the downtime that are a device's: on the destination, from
-    the end of what came before the device's last section to the end of that.
-    It contains waiting for the source to read the data.  Sections are loaded
+    A device's share of the downtime in ms: on the destination, from the end
+    of the section before the device's last one to the end of that one.  It
+    includes the time in which the source reads the data.  Sections are loaded
     one after the other, so that no time counts twice.
     """
-    before, seen = None, []
+    before = None
+    seen: List[float] = []
     for when, text in pair.destination.traced('vmstate_downtime_load'):
         m = re.match(r'type=iterable idstr=(\S+)', text)
         if m and m[1].endswith('/vfio'):
@@ -149,19 +151,19 @@ def migrate(pair):
     pair.wait_guest()
     pair.start()
     pair.poll(lambda: busy.get('reinits') >= REINITS - 1, 30,
-              'the busy device does not start anew')
+              'the busy device does not re-initialise')
     busy.set('reinit-every', 0)
     busy.set('reinit-count', 1)
     if busy.get('read-bytes'):
-        raise Failed("the guest's memory was through too early")
+        raise Failed("the guest's memory was sent too early")
     pair.set_parameters({'max-bandwidth': 0})
     pair.wait_completed(60)
 
 
 def measure(pair):
     """
-    What the finished scenario shows, in ms, bytes and counts.  guest: how long
-    it was silent, and paused for switchovers that were undone
+    Results of the finished scenario, in ms, bytes and counts.  guest: how long
+    it was silent, and paused for switchovers that were rolled back
     """
     busy = pair.source.controls[BUSY].stats()
     downtime = pair.downtime()

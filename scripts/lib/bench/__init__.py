@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+What scripts/bench measures.  Each group is a module with
+
+    measure(bench) -> raw      run the QEMUs
+    judge(bench, raw) -> (numbers, targets)
+                               numbers as they go into the JSON file, and what
+                               has been reached
+    render(bench, numbers, targets) -> lines
+                               Markdown
+"""
+
+from . import downtime, query, reinit, throughput
+
+GROUPS = {'downtime': downtime, 'throughput': throughput, 'query': query,
+          'reinit': reinit}
+# These need no QEMU but the one with the series
+SERIES_ALONE = {'reinit'}
