@@ -1,30 +1,37 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Each target calls one script; scripts/NAME --help tells more.  PROFILE and PEER
-# reach theirs through the environment.
+# Each target calls one script; scripts/NAME --help describes it.  PROFILE, SVG
+# and PEER reach the scripts through the environment.
 
 .PHONY: help configure all build stock sim check check-sim check-kernel \
-	check-series check-bisect refresh export demo bench clean distclean
-# One script at a time: each uses all processors by itself
+	check-demo check-series check-bisect lint refresh export sim-dist demo \
+	bench clean distclean
+# One script at a time: each of them uses all processors
 .NOTPARALLEL:
 
+pattern = $(if $(TEST),'--test=$(TEST)')
+
 help:
-	@echo 'make demo          migrate a guest with a simulated vGPU, and watch'
-	@echo '                   (PROFILE=FILE: another device)'
-	@echo 'make check         build all, run all tests'
+	@echo 'make demo          migrate a guest with a simulated vGPU, and watch it'
+	@echo '                   (PROFILE=NAME: another device; SVG=FILE: draw it)'
 	@echo 'make all           get QEMU, apply the series, build'
+	@echo 'make check         build, run the tests (TEST=PATTERN: some of them)'
+	@echo 'make check-kernel  run the tests with devices on a real Linux VFIO core,'
+	@echo '                   in a virtual machine (TEST=PATTERN: some of them)'
 	@echo 'make bench         compare with unchanged QEMU, in numbers'
-	@echo '                   (PEER=/path/to/qemu-system-x86_64: one more)'
+	@echo '                   (PEER=/path/to/qemu-system-x86_64: and a third one)'
 	@echo
 	@echo 'make check-sim     build and test the simulator alone (seconds)'
-	@echo 'make check-kernel  the same scenarios on a real Linux VFIO core, in a VM'
-	@echo 'make check-series  prove the rules of the patch series'
+	@echo 'make check-demo    test what the demo shows'
+	@echo 'make check-series  test the rules of the patch series'
 	@echo 'make check-bisect  build and test every commit of the series'
-	@echo 'make refresh       commits in build/<base>/src become patches'
+	@echo 'make lint          check the sources without running them'
+	@echo 'make refresh       turn the commits in build/<base>/src into patches'
 	@echo 'make export        write the series for "git am"'
-	@echo 'make configure     get and prepare all, build nothing'
+	@echo 'make sim-dist      make a tarball of the simulator alone'
+	@echo 'make configure     get and prepare the sources, build nothing'
 	@echo 'make stock         build unchanged QEMU too'
-	@echo 'make clean         remove what was built'
-	@echo 'make distclean     remove all of build/, downloads too'
+	@echo 'make clean         remove the builds'
+	@echo 'make distclean     remove all of build/, with the downloads'
 
 configure:
 	@./configure
@@ -33,19 +40,23 @@ all build:
 	@scripts/build
 
 stock:
-	@scripts/build --stock
+	@scripts/build --with-stock
 
 sim:
-	@scripts/build --sim
+	@scripts/build --only=sim
 
 check:
-	@scripts/check
+	@scripts/check $(pattern)
 
 check-sim:
-	@scripts/check --only=sim
+	@scripts/check --only=sim $(pattern)
 
 check-kernel:
-	@scripts/check-kernel
+	@scripts/check-kernel $(pattern)
+
+check-demo:
+	@[ -x /usr/bin/python3 ] || scripts/deps
+	@/usr/bin/python3 scripts/check-demo
 
 check-series:
 	@scripts/check-series
@@ -53,11 +64,17 @@ check-series:
 check-bisect:
 	@scripts/check-bisect
 
+lint:
+	@scripts/lint
+
 refresh:
 	@scripts/refresh
 
 export:
 	@scripts/export
+
+sim-dist:
+	@scripts/sim-dist
 
 demo:
 	@[ -x /usr/bin/python3 ] || scripts/deps
