@@ -1,0 +1,158 @@
+/*
+ * What the tests of the library share
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include <inttypes.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "control.h"
+#include "preload-fixture.h"
+
+uint32_t ioas, hwpt, ioas2;
+uint8_t *ram, *ram2;
+
+static char control[108];
+
+static void must(int ret, const char *what)
+{
+    if (ret) {
+        tap_bail_out("%s: %s", what, strerror(errno));
+    }
+}
+
+static uint32_t allocate_ioas(void)
+{
+    struct sim_ioas_alloc alloc = { .size = sizeof(alloc) };
+
+    must(ioctl(IOMMU, SIM_IOAS_ALLOC, &alloc), "IOMMU_IOAS_ALLOC");
+    return alloc.out_ioas_id;
+}
+
+static void attach(int dev, uint32_t pt_id)
+{
+    struct sim_attach att = { .argsz = sizeof(att), .pt_id = pt_id };
+
+    must(ioctl(dev, SIM_DEVICE_ATTACH_PT, &att), "VFIO_DEVICE_ATTACH");
+}
+
+static void map(uint32_t id, void *memory)
+{
+    struct sim_ioas_map m = {
+        .size = sizeof(m), .ioas_id = id,
+        .flags = SIM_IOAS_MAP_FIXED_IOVA | SIM_IOAS_MAP_WRITEABLE,
+        .user_va = (uintptr_t)memory, .length = RAM,
+    };
+
+    must(ioctl(IOMMU, SIM_IOAS_MAP, &m), "IOMMU_IOAS_MAP");
+}
+
+void preload_set_up(const TapCase *c)
+{
+    struct sim_bind bind = { .argsz = sizeof(bind), .iommufd = IOMMU };
+    struct sim_hwpt_alloc h = {
+        .size = sizeof(h), .flags = SIM_HWPT_DIRTY_TRACKING,
+    };
+
+    control_device(1);
+    ram = mmap(NULL, RAM, PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ram2 = mmap(NULL, RAM, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (c->needs & NEEDS_UNBOUND) {
+        return;
+    }
+    must(ioctl(DEV, SIM_DEVICE_BIND_IOMMUFD, &bind), "bind");
+    h.dev_id = bind.out_devid;
+    must(ioctl(DEV2, SIM_DEVICE_BIND_IOMMUFD, &bind), "bind");
+    ioas = allocate_ioas();
+    ioas2 = allocate_ioas();
+    h.pt_id = ioas;
+    must(ioctl(IOMMU, SIM_HWPT_ALLOC, &h), "IOMMU_HWPT_ALLOC");
+    hwpt = h.out_hwpt_id;
+    attach(DEV, hwpt);
+    attach(DEV2, ioas2);
+    if (!(c->needs & NEEDS_UNMAPPED)) {
+        map(ioas, ram);
+        map(ioas2, ram2);
+    }
+}
+
+bool fails(long ret, int with)
+{
+    return ret == -1 && errno == with;
+}
+
+void control_device(int n)
+{
+    snprintf(control, sizeof(control), "%s/%d", getenv("VFIO_SIM_TEST_DIR"),
+             n);
+}
+
+void request(const char *line, char *answer, size_t len)
+{
+    control_request(control, line, answer, len);
+}
+
+bool answers(const char *line, const char *expected)
+{
+    char answer[4096];
+
+    request(line, answer, sizeof(answer));
+    if (strcmp(answer, expected)) {
+        tap_note("%s: '%s', not '%s'", line, answer, expected);
+        return false;
+    }
+    return true;
+}
+
+uint64_t counter(const char *name)
+{
+    char line[64], answer[128];
+    uint64_t value = 0;
+
+    snprintf(line, sizeof(line), "get %s", name);
+    request(line, answer, sizeof(answer));
+    sscanf(answer, "ok %" SCNu64, &value);
+    return value;
+}
+
+void wait_for_pages(uint64_t pages)
+{
+    while (counter("dma-pages-written") < pages) {
+        poll(NULL, 0, 1);
+    }
+}
+
+int feature(int fd, uint32_t flags, void *data, size_t size)
+{
+    uint64_t buf[16] = { 0 };
+    struct sim_feature *f = (struct sim_feature *)buf;
+    int ret;
+
+    f->argsz = sizeof(*f) + size;
+    f->flags = flags;
+    if (size) {
+        memcpy(f + 1, data, size);
+    }
+    ret = ioctl(fd, SIM_DEVICE_FEATURE, f);
+    if (size) {
+        memcpy(data, f + 1, size);
+    }
+    return ret;
+}
+
+int set_state(int fd, uint32_t state, int *data_fd)
+{
+    struct sim_feature_mig_state arg = { .device_state = state };
+    int ret = feature(fd, SIM_FEATURE_SET | SIM_FEATURE_MIG_STATE, &arg,
+                      sizeof(arg));
+
+    if (data_fd) {
+        *data_fd = arg.data_fd;
+    }
+    return ret;
+}

@@ -1,0 +1,248 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2317 # some functions are called by check() only
+
+usage()
+{
+    cat <<END
+usage: test-command.sh [--list] [--test=PATTERN]... COMMAND LIBRARY PROFILES
+                       USER
+
+Tests of the vfio-sim command.  PROFILES is the directory of the shipped
+profiles; USER is a program that has a device open until its input ends.
+
+  --list          list the cases
+  --test=PATTERN  run only cases whose name contains this; it may have
+                  wildcards
+END
+}
+
+list=no
+patterns=()
+while [[ ${1:-} == -* ]]; do
+    case $1 in
+    --help | -h) usage; exit 0 ;;
+    --list) list=yes ;;
+    --test=*) patterns+=("${1#*=}") ;;
+    *) usage >&2; exit 2 ;;
+    esac
+    shift
+done
+if [ $list = no ] && [ $# -ne 4 ]; then
+    usage >&2
+    exit 2
+fi
+
+vfio_sim=$1
+library=$2
+profiles=$(realpath "${3:-.}")
+user=$4
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+count=0
+failures=0
+
+# The command frees its memory by ending.
+export ASAN_OPTIONS=detect_leaks=0${ASAN_OPTIONS:+:$ASAN_OPTIONS}
+
+selected()
+{
+    local pattern
+
+    [ ${#patterns[@]} -gt 0 ] || return 0
+    for pattern in "${patterns[@]}"; do
+        # shellcheck disable=SC2053 # it may have wildcards
+        if [[ $1 == *$pattern* ]]; then
+            return 0
+        fi
+    done
+    return 1
+}
+
+# check NAME STATUS PART COMMAND...: a case; COMMAND's exit status and a part
+# of its output
+check()
+{
+    local name=$1 status=$2 part=$3 output result
+    shift 3
+
+    selected "$name" || return 0
+    if [ $list = yes ]; then
+        echo "$name"
+        return 0
+    fi
+    output=$("$@" 2>&1)
+    result=$?
+    count=$((count + 1))
+    if [ "$result" = "$status" ] && [[ $output == *"$part"* ]]; then
+        echo "ok $count - $name"
+    else
+        echo "# status $result instead of $status, output: ${output//$'\n'/ }"
+        echo "not ok $count - $name"
+        failures=$((failures + 1))
+    fi
+}
+
+check_help()
+{
+    local command
+
+    check help 0 "vfio-sim COMMAND" "$vfio_sim" --help
+    check no-command 2 "vfio-sim COMMAND" "$vfio_sim"
+    check unknown-command 2 "unknown command 'frob'" "$vfio_sim" frob
+    for command in run ctl check keys; do
+        check "$command/help" 0 "usage: vfio-sim $command" \
+            "$vfio_sim" "$command" --help
+    done
+}
+
+readme_has_table()
+{
+    local table
+
+    table=$("$vfio_sim" keys --rst) && [ -n "$table" ] &&
+        [[ $(<"$profiles/../README.rst") == *"$table"* ]]
+}
+
+check_keys()
+{
+    check keys/list 0 "stop-bytes = SIZE" "$vfio_sim" keys
+    check keys/as-in-the-manual 0 "" readme_has_table
+}
+
+check_profiles()
+{
+    printf 'p2p = on\nstop-bytes = 1X\n' >"$tmp/bad.profile"
+    printf 'p2p = on\nreinit-at = drained\n' >"$tmp/old.profile"
+
+    check check/shipped 0 "" "$vfio_sim" check "$profiles"/*.profile
+    check check/bad 1 "bad.profile:2: stop-bytes = 1X: unknown suffix" \
+        "$vfio_sim" check "$tmp/bad.profile"
+    check check/former-value 1 \
+        "old.profile:2: reinit-at = drained: renamed to when-empty" \
+        "$vfio_sim" check "$tmp/old.profile"
+    check check/missing 1 "$tmp/none: No such file" \
+        "$vfio_sim" check "$tmp/none"
+}
+
+run=("$vfio_sim" run --library "$library")
+
+# Profile, library and socket in a directory whose name has all separators
+run_any_path()
+{
+    local dir="$tmp/a b,c;d:e\\f" escaped
+
+    mkdir "$dir"
+    cp "$profiles/reinit.profile" "$dir/x=y.profile"
+    cp "$library" "$dir/libvfio-sim.so"
+    escaped=${dir//\\/\\\\}
+    escaped=${escaped//,/\\,}
+    escaped=${escaped//;/\\;}
+    { "$vfio_sim" ctl "$dir/ctl/dev0.sock" get stop-bytes hold >&2; } |
+        "$vfio_sim" run -l "$dir/libvfio-sim.so" -c "$dir/ctl" \
+            -d "$escaped/x=y.profile,hold=read" -- "$user"
+}
+
+check_run()
+{
+    check run/no-device 2 "no --device" "${run[@]}" -- true
+    check run/no-program 2 "no program" "${run[@]}" --device default
+    check run/bad-profile 2 "bad.profile:2:" \
+        "${run[@]}" --device "$tmp/bad.profile" -- true
+    check run/unknown-profile 2 "nor the name of a shipped profile" \
+        "${run[@]}" --device nonsense -- true
+    check run/former-profile 2 "liar: renamed to random-sizes" \
+        "${run[@]}" --device liar -- true
+    check run/former-key 2 "unknown key 'say-stop': renamed to report-stop" \
+        "${run[@]}" --device default,say-stop=max -- true
+    check run/bad-key 2 "unknown key 'a'" \
+        "${run[@]}" --device default,a=b -- true
+    check run/no-library 2 "$tmp/none.so: No such file" \
+        "$vfio_sim" run --library "$tmp/none.so" --device default -- true
+    check run/missing-program 2 "No such file" \
+        "${run[@]}" --device default -- "$tmp/none"
+    check run/bad-iommufd 2 "unknown option 'x=y'" \
+        "${run[@]}" --device default --iommufd x=y -- true
+    check run/arguments 0 \
+        "a -object iommufd,id=iommufd0,fd=100 -device vfio-pci,id=dev0,fd=101" \
+        "${run[@]}" --device vgpu-2g,stop-bytes=1G -- echo a
+    check run/two-devices 0 \
+        "enable-migration=on,x=1 -device vfio-pci,id=dev1" \
+        "${run[@]}" -d default -d mlx5-vf -p x=1 -- echo
+    check run/shipped-profile 0 "profile=$profiles/reinit.profile" \
+        "${run[@]}" -n -d reinit -- echo
+    check run/any-path 0 $'stop-bytes=12582912\nhold=read' run_any_path
+    check run/print 0 "'VFIO_SIM_IOMMUFD=fd=100,change-process=off'" \
+        "${run[@]}" -n -d default -i change-process=off -- echo
+}
+
+set_and_get()
+{
+    "${ctl[@]}" set stop-bytes=3M report-stop=growing &&
+        "${ctl[@]}" get stop-bytes report-stop
+}
+
+wait_and_set()
+{
+    "${ctl[@]}" wait "stop-bytes>=4194304" 20 &
+    sleep 0.1
+    "${ctl[@]}" set stop-bytes=4M && wait $!
+}
+
+# With a device whose sockets are there until the input of its program ends
+check_control()
+{
+    local holder_pid=
+
+    ctl=("$vfio_sim" ctl "$tmp/ctl/dev0.sock")
+    check ctl/no-socket 2 "SOCKET and a command" "$vfio_sim" ctl
+    check ctl/bad-command 2 "wrong command" "$vfio_sim" ctl "$tmp/x" frob
+    check ctl/bad-condition 2 "not of the form" \
+        "$vfio_sim" ctl "$tmp/x" wait frob
+
+    if [ $list = no ]; then
+        coproc holder { "${run[@]}" -c "$tmp/ctl" -d default,stop-bytes=2M \
+            -- "$user"; }
+        holder_pid=$!
+        holder_input=${holder[1]}
+    fi
+    check ctl/get 0 "stop-bytes=2097152" "${ctl[@]}" get stop-bytes
+    check ctl/get-all 0 "hold=none" "${ctl[@]}" get
+    check ctl/get-unknown 2 "unknown key 'frob'" "${ctl[@]}" get frob
+    check ctl/get-former 2 "unknown key 'lulls': renamed to empty-reads" \
+        "${ctl[@]}" get lulls
+    check ctl/set-former 2 "unknown key 'say-stop': renamed to report-stop" \
+        "${ctl[@]}" set say-stop=max
+    check ctl/set 0 "" "${ctl[@]}" set stop-bytes=3M report-stop=growing
+    check ctl/set-and-get 0 $'stop-bytes=3145728\nreport-stop=growing' \
+        set_and_get
+    check ctl/set-bad-value 2 "p2p = x: must be on or off" \
+        "${ctl[@]}" set p2p=x
+    check ctl/stats 0 $'state=running\nholding=0' "${ctl[@]}" stats
+    check ctl/wait 0 "" "${ctl[@]}" wait state=running 20
+    check ctl/wait-too-long 1 "sessions is still 0" \
+        "${ctl[@]}" wait "sessions>0" 0.1
+    check ctl/wait-for-set 0 "" wait_and_set
+
+    if [ -n "$holder_pid" ]; then
+        exec {holder_input}>&-
+        wait "$holder_pid"
+    fi
+    check run/socket-is-removed 1 "" test -e "$tmp/ctl/dev0.sock"
+    mkdir -p "$tmp/ctl"
+    echo precious >"$tmp/ctl/dev0.sock"
+    check run/control-is-a-file 2 \
+        "control=$tmp/ctl/dev0.sock exists, and is not a socket" \
+        "${run[@]}" -c "$tmp/ctl" -d default -- "$user"
+    check run/file-is-kept 0 "precious" cat "$tmp/ctl/dev0.sock"
+}
+
+check_help
+check_keys
+check_profiles
+check_run
+check_control
+if [ $list = no ]; then
+    echo "1..$count"
+fi
+exit $((failures != 0))
