@@ -4,6 +4,7 @@ A picture of a migration as SVG: expected downtime and downtime limit above,
 remaining bytes below, over the same time
 """
 
+import math
 from typing import Sequence, Tuple
 from xml.sax.saxutils import escape
 
@@ -39,14 +40,11 @@ svg { font: 13px system-ui, 'DejaVu Sans', sans-serif }
 
 def step(top: float, about: int) -> float:
     """A round step (1, 2 or 5 times a power of ten) for ABOUT grid lines"""
-    size = 1.0
-    while size * about > top:
-        size /= 10
-    for factor in (1, 2, 5, 10, 20, 50, 100, 200, 500, 10 ** 3, 2000, 5000,
-                   10 ** 4, 10 ** 5, 10 ** 6):
+    size = 10.0 ** math.floor(math.log10(top / about))
+    for factor in (1, 2, 5):
         if size * factor * about >= top:
             return size * factor
-    return top / about
+    return size * 10
 
 
 class Axis:
@@ -177,11 +175,11 @@ def draw(run: Run, title: str, note: str) -> str:
                + units.ms(run.expected), 'f-expected')
     chart.text(LEFT + 250, TOP - 10, f'downtime limit: {limits(run)} ms',
                'f-limit')
-    chart.text(RIGHT, TOP - 10, f'guest stopped: {units.ms(real)}', 'ink',
-               'end')
     chart.text(LEFT, LOWER - 10, unit, 'quiet')
     chart.text(LEFT + 30, LOWER - 10,
                f'remaining: {units.size(end.remaining)}', 'f-remaining')
+    chart.text(RIGHT, LOWER - 10, f'guest stopped: {units.ms(real)}', 'ink',
+               'end')
     return chart.svg(f'{title}. {note}')
 
 
