@@ -23,7 +23,8 @@ programs()
 
 build_tests()
 {
-    local f targets=(qemu-system-x86_64 tests/vfio-sim/vfio-sim-conformance)
+    local f targets=(qemu-system-x86_64
+        tests/vfio-sim/tests/vfio-sim-conformance)
 
     for f in $(programs); do
         targets+=("tests/qtest/$f")
@@ -148,7 +149,7 @@ file init $top/scripts/lib/kernel/guest-init
 file bin/guest-qtest $top/scripts/lib/kernel/guest-qtest
 file bin/busybox $dir/root/usr/bin/busybox
 program bin/qemu-system-x86_64 $qemu
-program bin/vfio-sim-conformance $tests/vfio-sim/vfio-sim-conformance
+program bin/vfio-sim-conformance $tests/vfio-sim/tests/vfio-sim-conformance
 module modules.list $dir/tree vfio vfio_iommu_type1 mdev virtio_pci? virtio_console? ${mtty:-mtty?} $module
 END
     for f in $(programs); do
@@ -182,10 +183,10 @@ END
     fi
 
     if [ ${#only[@]} -eq 0 ]; then
-        cp "$top/tests/vfio-sim/kernel/test-module.sh" "$work/0-module.job"
+        cp "$top/tests/vfio-sim/tests/kernel-module.sh" "$work/0-module.job"
         add_job 0-module
         echo "file bin/test-conformance" \
-            "$top/tests/vfio-sim/kernel/test-conformance.sh" >>"$work/spec"
+            "$top/tests/vfio-sim/tests/kernel-conformance.sh" >>"$work/spec"
         echo 'exec sh /bin/test-conformance vfio_sim vfio_sim-pci' \
             >"$work/1-conformance.job"
         add_job 1-conformance

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# usage: test-conformance.sh PARENT TYPE
-# vfio-sim-conformance on a new mediated device, to be run as root.
+# usage: kernel-conformance.sh PARENT TYPE
+# Runs vfio-sim-conformance with a new mediated device; to be run as root.
 
 type=/sys/class/$1/$1/mdev_supported_types/$2
 uuid=76666973-696d-4000-8002-000000000001
