@@ -7,8 +7,8 @@
 #include "model-fixture.h"
 
 static const TapGroup *const groups[] = {
-    &model_states, &model_sizes, &model_stream, &model_faults, &model_reinit,
-    &model_dma, NULL
+    &model_states, &model_sizes, &model_stream, &model_format, &model_faults,
+    &model_reinit, &model_dma, NULL
 };
 
 static const TapProgram program = {
