@@ -52,10 +52,10 @@ def check_options(parser, args):
 
 
 class View:
-    """What a scenario tells about itself; this one ignores it"""
+    """Called while a scenario runs; this one does nothing"""
 
     def slow_link(self, scenario):
-        """The link is slower than the option asks for"""
+        """The link is slower than in the options"""
 
     def sampled(self, run):
         """query-migrate was sampled"""

@@ -7,4 +7,4 @@ class Failed(Exception):
 
 
 class Interrupted(BaseException):
-    """A signal asks the script to stop"""
+    """A signal ends the script"""
