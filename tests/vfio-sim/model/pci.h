@@ -1,5 +1,5 @@
 /*
- * The PCI function that the simulated device shows: what all front-ends share
+ * The PCI function that all front-ends show
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,20 +13,25 @@
 #define VFIO_SIM_BAR_SIZE       0x10000u
 #define VFIO_SIM_CONFIG_SIZE    256u
 
-/* What the configuration space contains after a start */
-static const uint8_t vfio_sim_pci_config[VFIO_SIM_CONFIG_SIZE] = {
-    0x34, 0x12, 0x53, 0x56,         /* an identity without a driver */
-    [0x08] = 0x01,                  /* revision */
-    [0x0b] = 0x12,                  /* class: processing accelerator */
-    [0x2c] = 0x34, [0x2d] = 0x12, [0x2e] = 0x01,
+/* Some of the regions and interrupts of linux/vfio.h */
+enum {
+    VFIO_SIM_REGION_BAR0 = 0,
+    VFIO_SIM_REGION_CONFIG = 7,
+    VFIO_SIM_REGION_VGA = 8,
+    VFIO_SIM_IRQ_ERR = 3,
+    VFIO_SIM_IRQ_REQ = 4,
+    VFIO_SIM_IRQS = 5,
 };
 
-/* Which bits of it can be written */
-static const uint8_t vfio_sim_pci_mask[VFIO_SIM_CONFIG_SIZE] = {
-    [0x04] = 0x47, [0x05] = 0x05,   /* command */
-    [0x0c] = 0xff, [0x0d] = 0xff,   /* cache line, latency */
-    [0x12] = 0xff, [0x13] = 0xff,   /* BAR 0, of 64 KiB */
-    [0x3c] = 0xff,                  /* interrupt line */
-};
+/* -EINVAL if no device has such a region; @size: 0 if this one has not */
+int vfio_sim_region_info(uint32_t index, uint64_t *size);
+/* The same of an interrupt; @requests: the device can be asked for by one. */
+int vfio_sim_irq_info(uint32_t index, bool requests, uint32_t *count);
+
+/* The configuration space after a start */
+extern const uint8_t vfio_sim_pci_config[VFIO_SIM_CONFIG_SIZE];
+/* Write the bits that can be written; @config: @len bytes of it from @pos on */
+void vfio_sim_config_write(uint8_t *config, size_t pos, const uint8_t *buf,
+                           size_t len);
 
 #endif /* VFIO_SIM_PCI_H */

@@ -36,7 +36,9 @@ static void model_free(void *opaque, void *p, size_t size)
     free(p);
 }
 
-static const VFIOSimHooks hooks = { model_alloc, model_free };
+static const VFIOSimHooks hooks = {
+    .alloc = model_alloc, .free = model_free
+};
 
 static void override(VFIOSimConfig *cfg, const char *assignment)
 {
@@ -125,16 +127,12 @@ uint32_t session_of(const VFIOSim *s)
 
 uint64_t counter(VFIOSim *s, const char *name)
 {
-    unsigned int i = vfio_sim_counters();
-    uint64_t value;
+    char value[64];
 
-    /* Backwards, since the sizes at the beginning let time pass. */
-    while (i--) {
-        if (!strcmp(vfio_sim_counter(s, 0, i, &value), name)) {
-            return value;
-        }
+    if (vfio_sim_get(s, 0, name, value, sizeof(value))) {
+        tap_bail_out("%s", value);
     }
-    tap_bail_out("there is no counter %s", name);
+    return strtoull(value, NULL, 10);
 }
 
 VFIOSim *device_in_state(const char *keys, uint32_t state)

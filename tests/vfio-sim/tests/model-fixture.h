@@ -11,7 +11,7 @@
 #define VFIO_SIM_MODEL_FIXTURE_H
 
 #include "tap.h"
-#include "model/model.h"
+#include "model/internal.h"
 #include "model/profile.h"
 
 #define MS      1000000ull

@@ -22,14 +22,14 @@ static void test_v2_support(void)
 {
     VFIOSim *s = device("");
 
-    CHECK(vfio_sim_has_v2(s));
+    CHECK_EQ(vfio_sim_check_v2(s), 0);
     CHECK_EQ(counter(s, "v2-opted-in"), 0);
     set_key(s, 0, "precopy-v2=off");
-    CHECK(!vfio_sim_has_v2(s));
+    CHECK_EQ(vfio_sim_check_v2(s), -ENOTTY);
     set_key(s, 0, "precopy-v2=on");
-    CHECK(vfio_sim_has_v2(s));
+    CHECK_EQ(vfio_sim_check_v2(s), 0);
     set_key(s, 0, "precopy=off");
-    CHECK(!vfio_sim_has_v2(s));
+    CHECK_EQ(vfio_sim_check_v2(s), -EINVAL);
 }
 
 static void test_v2_opt_in(void)

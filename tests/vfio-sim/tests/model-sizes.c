@@ -174,15 +174,19 @@ static void test_read_rate(void)
 static void test_counters(void)
 {
     VFIOSim *s = device("");
+    char value[64];
     unsigned int i;
-    uint64_t v;
 
-    for (i = 0; i < vfio_sim_counters(); i++) {
-        const char *name = vfio_sim_counter(s, 0, i, &v);
+    for (i = 0; i < vfio_sim_nr_attributes; i++) {
+        const VFIOSimAttribute *attr = &vfio_sim_attributes[i];
 
-        CHECK(name && *name);
-        /* A key of the same name would hide it. */
-        CHECK(!vfio_sim_key_find(name));
+        CHECK(attr->name && *attr->name && attr->doc && *attr->doc);
+        /* Another attribute of the same name would hide it. */
+        CHECK(vfio_sim_attribute_find(attr->name) == attr);
+        CHECK((vfio_sim_key_find(attr->name) != NULL) ==
+              vfio_sim_is_key(attr));
+        CHECK_EQ(vfio_sim_get(s, 0, attr->name, value, sizeof(value)), 0);
+        CHECK(*value);
     }
 }
 
@@ -200,7 +204,7 @@ static const TapCase cases[] = {
     TAP_CASE("read-rate", test_read_rate,
              "read-rate limits how fast data can be read"),
     TAP_CASE("counters", test_counters,
-             "each counter has a name that is not a key's"),
+             "each key and counter has a name of its own and a value"),
 };
 
 TAP_GROUP(model_sizes, "sizes", cases);

@@ -318,9 +318,12 @@ static void test_get_and_set(void)
     cfg.report_stop.number = UINT64_MAX;
     cfg.dirty_ceiling = 12345;
     vfio_sim_config_default(&other);
-    for (i = 0; i < vfio_sim_nr_keys; i++) {
-        const VFIOSimKey *key = &vfio_sim_keys[i];
+    for (i = 0; i < vfio_sim_nr_attributes; i++) {
+        const VFIOSimAttribute *key = &vfio_sim_attributes[i];
 
+        if (!vfio_sim_is_key(key)) {
+            continue;
+        }
         CHECK(key->doc && *key->doc);
         CHECK(vfio_sim_key_find(key->name) == key);
         vfio_sim_key_values(key, values, sizeof(values));
