@@ -13,7 +13,7 @@
 #include "dirty.h"
 #include "dma.h"
 #include "iommufd.h"
-#include "linux-uapi.h"
+#include "uapi.h"
 #include "model/pci.h"
 
 #define CONFIG_OFFSET \

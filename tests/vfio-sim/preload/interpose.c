@@ -15,7 +15,7 @@
 #include <sys/ioctl.h>
 
 #include "iommufd.h"
-#include "linux-uapi.h"
+#include "uapi.h"
 #include "start.h"
 
 #define EXPORT __attribute__((visibility("default")))

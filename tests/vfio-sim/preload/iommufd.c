@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 
 #include "dirty.h"
-#include "linux-uapi.h"
+#include "uapi.h"
 
 typedef struct SimMap {
     struct SimMap *next;

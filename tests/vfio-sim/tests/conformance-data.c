@@ -10,7 +10,7 @@
 
 static void test_read(void)
 {
-    struct sim_precopy_info info = { 0 };
+    struct vfio_precopy_info info = { 0 };
     size_t n, sum = 0;
     uint64_t size;
     char byte;

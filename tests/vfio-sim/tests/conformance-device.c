@@ -12,41 +12,41 @@
 
 static void test_info(void)
 {
-    struct sim_device_info info = { 0 };
-    struct sim_region_info region;
-    struct sim_irq_info irq;
+    struct vfio_device_info info = { 0 };
+    struct vfio_region_info region;
+    struct vfio_irq_info irq;
     uint8_t id[4] = { 0 };
     uint32_t n;
 
-    for (n = 0; n < sizeof(info); n++) {
+    for (n = 0; n < offsetofend(struct vfio_device_info, num_irqs); n++) {
         info.argsz = n;
-        CHECK_EQ(error(ioctl(target.dev, SIM_DEVICE_GET_INFO, &info)),
+        CHECK_EQ(error(ioctl(target.dev, VFIO_DEVICE_GET_INFO, &info)),
                  EINVAL);
     }
-    info.argsz = sizeof(info);
-    CHECK_EQ(error(ioctl(target.dev, SIM_DEVICE_GET_INFO, &info)), 0);
-    CHECK(info.flags & SIM_DEVICE_FLAGS_PCI);
-    CHECK(!target.simulated || info.flags & SIM_DEVICE_FLAGS_RESET);
-    CHECK_EQ(info.num_regions, SIM_REGION_NR);
-    CHECK_EQ(info.num_irqs, SIM_IRQ_NR);
-    CHECK_EQ(error(ioctl(target.dev, SIM_MIG_GET_PRECOPY_INFO, &info)),
+    info.argsz = n;
+    CHECK_EQ(error(ioctl(target.dev, VFIO_DEVICE_GET_INFO, &info)), 0);
+    CHECK(info.flags & VFIO_DEVICE_FLAGS_PCI);
+    CHECK(!target.simulated || info.flags & VFIO_DEVICE_FLAGS_RESET);
+    CHECK_EQ(info.num_regions, VFIO_PCI_NUM_REGIONS);
+    CHECK_EQ(info.num_irqs, VFIO_PCI_NUM_IRQS);
+    CHECK_EQ(error(ioctl(target.dev, VFIO_MIG_GET_PRECOPY_INFO, &info)),
              ENOTTY);
     if (!target.simulated) {
         return;
     }
 
-    region = (struct sim_region_info) { .argsz = sizeof(region) - 1 };
-    CHECK_EQ(error(ioctl(target.dev, SIM_DEVICE_GET_REGION_INFO, &region)),
+    region = (struct vfio_region_info) { .argsz = sizeof(region) - 1 };
+    CHECK_EQ(error(ioctl(target.dev, VFIO_DEVICE_GET_REGION_INFO, &region)),
              EINVAL);
-    for (n = 0; n < SIM_REGION_NR; n++) {
-        region = (struct sim_region_info) {
+    for (n = 0; n < VFIO_PCI_NUM_REGIONS; n++) {
+        region = (struct vfio_region_info) {
             .argsz = sizeof(region), .index = n
         };
-        CHECK_EQ(error(ioctl(target.dev, SIM_DEVICE_GET_REGION_INFO, &region)),
-                 n == SIM_REGION_VGA ? EINVAL : 0);
-        CHECK_EQ(region.size, n == SIM_REGION_BAR0 ? 0x10000 :
-                              n == SIM_REGION_CONFIG ? 256 : 0);
-        if (n == SIM_REGION_CONFIG) {
+        CHECK_EQ(error(ioctl(target.dev, VFIO_DEVICE_GET_REGION_INFO, &region)),
+                 n == VFIO_PCI_VGA_REGION_INDEX ? EINVAL : 0);
+        CHECK_EQ(region.size, n == VFIO_PCI_BAR0_REGION_INDEX ? 0x10000 :
+                              n == VFIO_PCI_CONFIG_REGION_INDEX ? 256 : 0);
+        if (n == VFIO_PCI_CONFIG_REGION_INDEX) {
             CHECK_EQ(pread(target.dev, id, 4, region.offset), 4);
             CHECK(!memcmp(id, "\x34\x12\x53\x56", 4));
             /* The identity cannot be written. */
@@ -55,27 +55,28 @@ static void test_info(void)
             CHECK(!memcmp(id, "\x34\x12\x53\x56", 4));
         }
     }
-    for (n = 0; n < SIM_IRQ_NR + 1; n++) {
-        irq = (struct sim_irq_info) { .argsz = sizeof(irq), .index = n };
-        CHECK_EQ(error(ioctl(target.dev, SIM_DEVICE_GET_IRQ_INFO, &irq)),
-                 n == SIM_IRQ_ERR || n >= SIM_IRQ_NR ? EINVAL : 0);
+    for (n = 0; n < VFIO_PCI_NUM_IRQS + 1; n++) {
+        irq = (struct vfio_irq_info) { .argsz = sizeof(irq), .index = n };
+        CHECK_EQ(error(ioctl(target.dev, VFIO_DEVICE_GET_IRQ_INFO, &irq)),
+                 n == VFIO_PCI_ERR_IRQ_INDEX || n >= VFIO_PCI_NUM_IRQS ?
+                 EINVAL : 0);
     }
 }
 
 /* The library maps the BAR, the kernel module does not. */
 static void test_bar(void)
 {
-    struct sim_region_info region = {
-        .argsz = sizeof(region), .index = SIM_REGION_BAR0
+    struct vfio_region_info region = {
+        .argsz = sizeof(region), .index = VFIO_PCI_BAR0_REGION_INDEX
     };
     uint32_t written = 0x12345678, value = 0;
     void *bar;
 
-    CHECK_EQ(error(ioctl(target.dev, SIM_DEVICE_GET_REGION_INFO, &region)),
+    CHECK_EQ(error(ioctl(target.dev, VFIO_DEVICE_GET_REGION_INFO, &region)),
              0);
-    CHECK(region.flags & SIM_REGION_READ);
-    CHECK(region.flags & SIM_REGION_WRITE);
-    CHECK_EQ(!!(region.flags & SIM_REGION_MMAP), !target.sysfs);
+    CHECK(region.flags & VFIO_REGION_INFO_FLAG_READ);
+    CHECK(region.flags & VFIO_REGION_INFO_FLAG_WRITE);
+    CHECK_EQ(!!(region.flags & VFIO_REGION_INFO_FLAG_MMAP), !target.sysfs);
     CHECK_EQ(pwrite(target.dev, &written, 4, region.offset + 8), 4);
     CHECK_EQ(pread(target.dev, &value, 4, region.offset + 8), 4);
     CHECK_EQ(value, written);

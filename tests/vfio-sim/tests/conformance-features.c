@@ -14,14 +14,14 @@ static void test_migration_flags(void)
     uint64_t value = 0;
     int i;
 
-    CHECK_EQ(error(feature(SIM_FEATURE_GET | SIM_FEATURE_MIGRATION, &value,
+    CHECK_EQ(error(feature(FEATURE_GET | FEATURE_MIGRATION, &value,
                               sizeof(value))), 0);
     CHECK_EQ(value, target.flags);
     CHECK(value & VFIO_SIM_MIG_STOP_COPY);
     for (i = 0; target.simulated && i < 4; i++) {
         set("precopy", i & 1 ? "on" : "off");
         set("p2p", i & 2 ? "on" : "off");
-        CHECK_EQ(error(feature(SIM_FEATURE_GET | SIM_FEATURE_MIGRATION,
+        CHECK_EQ(error(feature(FEATURE_GET | FEATURE_MIGRATION,
                                   &value, sizeof(value))), 0);
         CHECK_EQ(value, VFIO_SIM_MIG_STOP_COPY |
                         (i & 1 ? VFIO_SIM_MIG_PRE_COPY : 0) |
@@ -36,11 +36,11 @@ static void test_feature_arguments(void)
         uint32_t ops;
         size_t size;
     } features[] = {
-        { SIM_FEATURE_MIGRATION, SIM_FEATURE_GET, 8 },
-        { SIM_FEATURE_MIG_STATE, SIM_FEATURE_GET | SIM_FEATURE_SET, 8 },
-        { SIM_FEATURE_MIG_DATA_SIZE, SIM_FEATURE_GET, 8 },
+        { FEATURE_MIGRATION, FEATURE_GET, 8 },
+        { FEATURE_MIG_STATE, FEATURE_GET | FEATURE_SET, 8 },
+        { FEATURE_MIG_DATA_SIZE, FEATURE_GET, 8 },
     };
-    const uint32_t both = SIM_FEATURE_GET | SIM_FEATURE_SET;
+    const uint32_t both = FEATURE_GET | FEATURE_SET;
     uint64_t payload[2] = { 0 };
     size_t i;
     uint32_t n;
@@ -52,35 +52,38 @@ static void test_feature_arguments(void)
         /* What can be probed */
         CHECK_EQ(error(probe(nr)), 0);
         CHECK_EQ(error(probe(nr | ops)), 0);
-        CHECK_EQ(error(probe(nr | SIM_FEATURE_GET)), 0);
-        CHECK_EQ(error(probe(nr | SIM_FEATURE_SET)),
-                 ops & SIM_FEATURE_SET ? 0 : EINVAL);
+        CHECK_EQ(error(probe(nr | FEATURE_GET)), 0);
+        CHECK_EQ(error(probe(nr | FEATURE_SET)),
+                 ops & FEATURE_SET ? 0 : EINVAL);
         CHECK_EQ(error(probe(nr | both)), ops == both ? 0 : EINVAL);
         /* Neither get nor set, both, and an operation that it does not have */
         CHECK_EQ(error(feature(nr, payload, 8)), EINVAL);
         CHECK_EQ(error(feature(nr | both, payload, 8)), EINVAL);
-        if (!(ops & SIM_FEATURE_SET)) {
-            CHECK_EQ(error(feature(nr | SIM_FEATURE_SET, payload, 8)),
+        if (!(ops & FEATURE_SET)) {
+            CHECK_EQ(error(feature(nr | FEATURE_SET, payload, 8)),
                      EINVAL);
         }
         /* All sizes that are too small, the right one, a larger one */
-        for (n = 0; n < sizeof(struct sim_feature) + features[i].size; n++) {
-            CHECK_EQ(error(feature_sized(nr | SIM_FEATURE_GET, n, payload, 8)),
+        const size_t size = sizeof(struct vfio_device_feature) +
+                            features[i].size;
+
+        for (n = 0; n < size; n++) {
+            CHECK_EQ(error(feature_sized(nr | FEATURE_GET, n, payload, 8)),
                      EINVAL);
         }
-        CHECK_EQ(error(feature_sized(nr | SIM_FEATURE_GET, n, payload, 8)), 0);
-        CHECK_EQ(error(feature_sized(nr | SIM_FEATURE_GET, n + 8, payload,
+        CHECK_EQ(error(feature_sized(nr | FEATURE_GET, n, payload, 8)), 0);
+        CHECK_EQ(error(feature_sized(nr | FEATURE_GET, n + 8, payload,
                                      16)), 0);
         /* Unknown flags */
-        CHECK_EQ(error(feature(nr | SIM_FEATURE_GET | 1u << 19, payload, 8)),
+        CHECK_EQ(error(feature(nr | FEATURE_GET | 1u << 19, payload, 8)),
                  EINVAL);
-        CHECK_EQ(error(feature(nr | SIM_FEATURE_GET | 1u << 31, payload, 8)),
+        CHECK_EQ(error(feature(nr | FEATURE_GET | 1u << 31, payload, 8)),
                  EINVAL);
     }
 
-    CHECK_EQ(error(feature(FEATURE_NONE | SIM_FEATURE_GET, payload, 8)),
+    CHECK_EQ(error(feature(FEATURE_NONE | FEATURE_GET, payload, 8)),
              ENOTTY);
-    CHECK_EQ(error(probe(FEATURE_NONE | SIM_FEATURE_GET)), ENOTTY);
+    CHECK_EQ(error(probe(FEATURE_NONE | FEATURE_GET)), ENOTTY);
     /* The flags are checked first. */
     CHECK_EQ(error(feature(FEATURE_NONE | both, payload, 8)), EINVAL);
     CHECK_EQ(state(), VFIO_SIM_RUNNING);
@@ -89,8 +92,8 @@ static void test_feature_arguments(void)
 static void test_bad_addresses(void)
 {
     static const uint32_t requests[] = {
-        SIM_DEVICE_GET_INFO, SIM_DEVICE_GET_REGION_INFO,
-        SIM_DEVICE_GET_IRQ_INFO, SIM_DEVICE_FEATURE,
+        VFIO_DEVICE_GET_INFO, VFIO_DEVICE_GET_REGION_INFO,
+        VFIO_DEVICE_GET_IRQ_INFO, VFIO_DEVICE_FEATURE,
     };
     /* volatile: the compiler must not see that it is invalid */
     void *volatile nowhere = (void *)(uintptr_t)16;
@@ -107,14 +110,14 @@ static void test_bad_addresses(void)
     if (target.flags & VFIO_SIM_MIG_PRE_COPY) {
         restart();
         CHECK_EQ(error(set_state(VFIO_SIM_PRE_COPY)), 0);
-        CHECK_EQ(error(ioctl(target.data, SIM_MIG_GET_PRECOPY_INFO, nowhere)),
+        CHECK_EQ(error(ioctl(target.data, VFIO_MIG_GET_PRECOPY_INFO, nowhere)),
                  EFAULT);
     }
 }
 
 static const TapCase cases[] = {
     TAP_CASE("migration-flags", test_migration_flags,
-             "VFIO_DEVICE_FEATURE_MIGRATION"),
+             "FEATURE_MIGRATION"),
     TAP_CASE("arguments", test_feature_arguments,
              "sizes, flags and operations of VFIO_DEVICE_FEATURE"),
     TAP_CASE("bad-addresses", test_bad_addresses,

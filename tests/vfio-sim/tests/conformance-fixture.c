@@ -16,12 +16,6 @@
 #define FD_IOMMU        100
 #define FD_DEVICE       101
 
-/* linux/vfio.h: calls on containers and groups */
-#define CONTAINER_SET_IOMMU     SIM_IO(102)
-#define GROUP_SET_CONTAINER     SIM_IO(104)
-#define GROUP_GET_DEVICE_FD     SIM_IO(106)
-#define TYPE1V2_IOMMU           3
-
 /* A size for reads and writes that divides none of the stream's sizes */
 #define PIECE   10007
 
@@ -139,20 +133,20 @@ int feature_sized(uint32_t argflags, uint32_t argsz, void *payload,
                   size_t size)
 {
     uint64_t buf[16] = { 0 };
-    struct sim_feature *f = (struct sim_feature *)buf;
+    struct vfio_device_feature *f = (struct vfio_device_feature *)buf;
     int ret;
 
     f->argsz = argsz;
     f->flags = argflags;
     memcpy(f + 1, payload, size);
-    ret = ioctl(target.dev, SIM_DEVICE_FEATURE, f);
+    ret = ioctl(target.dev, VFIO_DEVICE_FEATURE, f);
     memcpy(payload, f + 1, size);
     return ret;
 }
 
 int feature(uint32_t argflags, void *payload, size_t size)
 {
-    return feature_sized(argflags, sizeof(struct sim_feature) + size,
+    return feature_sized(argflags, sizeof(struct vfio_device_feature) + size,
                          payload, size);
 }
 
@@ -160,14 +154,14 @@ int probe(uint32_t argflags)
 {
     char none;
 
-    return feature(argflags | SIM_FEATURE_PROBE, &none, 0);
+    return feature(argflags | FEATURE_PROBE, &none, 0);
 }
 
 int opt_in(void)
 {
     char none;
 
-    return feature(SIM_FEATURE_SET | FEATURE_V2, &none, 0);
+    return feature(FEATURE_SET | FEATURE_V2, &none, 0);
 }
 
 void close_data(void)
@@ -188,8 +182,8 @@ void take_data_fd(int fd)
 
 int set_state_fd(uint32_t state, int *fd)
 {
-    struct sim_feature_mig_state arg = { state, 12345 };
-    int ret = feature(SIM_FEATURE_SET | SIM_FEATURE_MIG_STATE, &arg,
+    struct vfio_device_feature_mig_state arg = { state, 12345 };
+    int ret = feature(FEATURE_SET | FEATURE_MIG_STATE, &arg,
                       sizeof(arg));
 
     /* It is set in any case, also when the call fails. */
@@ -211,9 +205,9 @@ int set_state(uint32_t state)
 
 uint32_t state(void)
 {
-    struct sim_feature_mig_state arg = { 99, 12345 };
+    struct vfio_device_feature_mig_state arg = { 99, 12345 };
 
-    CHECK_EQ(error(feature(SIM_FEATURE_GET | SIM_FEATURE_MIG_STATE, &arg,
+    CHECK_EQ(error(feature(FEATURE_GET | FEATURE_MIG_STATE, &arg,
                            sizeof(arg))), 0);
     CHECK_EQ(arg.data_fd, -1);
     return arg.device_state;
@@ -221,14 +215,14 @@ uint32_t state(void)
 
 int data_size(uint64_t *size)
 {
-    return feature(SIM_FEATURE_GET | SIM_FEATURE_MIG_DATA_SIZE, size,
+    return feature(FEATURE_GET | FEATURE_MIG_DATA_SIZE, size,
                    sizeof(*size));
 }
 
-int precopy_info(int fd, struct sim_precopy_info *info)
+int precopy_info(int fd, struct vfio_precopy_info *info)
 {
     info->argsz = sizeof(*info);
-    return ioctl(fd, SIM_MIG_GET_PRECOPY_INFO, info);
+    return ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, info);
 }
 
 /* Read all there is, into @buf as far as it fits. */
@@ -316,10 +310,12 @@ void go_to(uint32_t s)
 
 static void open_library(void)
 {
-    struct sim_bind bind = { .argsz = sizeof(bind), .iommufd = FD_IOMMU };
+    struct vfio_device_bind_iommufd bind = {
+        .argsz = sizeof(bind), .iommufd = FD_IOMMU
+    };
 
     target.dev = FD_DEVICE;
-    if (ioctl(target.dev, SIM_DEVICE_BIND_IOMMUFD, &bind)) {
+    if (ioctl(target.dev, VFIO_DEVICE_BIND_IOMMUFD, &bind)) {
         bail_out("bind");
     }
 }
@@ -339,8 +335,8 @@ static void open_group(void)
     container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
     group = open(name, O_RDWR | O_CLOEXEC);
     if (container < 0 || group < 0 ||
-        ioctl(group, GROUP_SET_CONTAINER, &container) ||
-        ioctl(container, CONTAINER_SET_IOMMU, TYPE1V2_IOMMU)) {
+        ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) ||
+        ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU)) {
         bail_out(name);
     }
 }
@@ -354,7 +350,7 @@ void open_device(void)
     if (container < 0) {
         open_group();
     }
-    target.dev = ioctl(group, GROUP_GET_DEVICE_FD,
+    target.dev = ioctl(group, VFIO_GROUP_GET_DEVICE_FD,
                        strrchr(target.sysfs, '/') + 1);
     if (target.dev < 0) {
         bail_out(target.sysfs);
@@ -381,7 +377,7 @@ void restart(void)
     size_t i;
 
     close_data();
-    if (ioctl(target.dev, SIM_DEVICE_RESET)) {
+    if (ioctl(target.dev, VFIO_DEVICE_RESET)) {
         bail_out("reset");
     }
     CHECK_EQ(state(), VFIO_SIM_RUNNING);
@@ -412,12 +408,12 @@ void target_start(void)
     uint64_t value = 0;
 
     open_device();
-    if (feature(SIM_FEATURE_GET | SIM_FEATURE_MIGRATION, &value,
+    if (feature(FEATURE_GET | FEATURE_MIGRATION, &value,
                 sizeof(value))) {
         bail_out("the device cannot be migrated");
     }
     target.flags = value;
-    target.has_v2 = !probe(SIM_FEATURE_SET | FEATURE_V2);
+    target.has_v2 = !probe(FEATURE_SET | FEATURE_V2);
     tap_note("flags 0x%x, v2 %s", target.flags, target.has_v2 ? "yes" : "no");
     restart();
     save_stream();

@@ -10,10 +10,10 @@
 #include <errno.h>
 
 #include "model/model.h"
-#include "preload/uapi.h"
+#include "feature-names.h"
 #include "tap.h"
 
-#define FEATURE_V2      SIM_FEATURE_PRECOPY_INFO_V2
+#define FEATURE_V2      VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2
 #define FEATURE_NONE    0x7fff          /* a number that is not used */
 
 #define KIB             1024ull
@@ -85,7 +85,7 @@ int set_state_fd(uint32_t state, int *fd);
 int set_state(uint32_t state);
 uint32_t state(void);
 int data_size(uint64_t *size);
-int precopy_info(int fd, struct sim_precopy_info *info);
+int precopy_info(int fd, struct vfio_precopy_info *info);
 
 /* Read all there is; returns how that ended: 0, or an errno. */
 int read_all(size_t *len);

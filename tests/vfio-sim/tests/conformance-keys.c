@@ -35,8 +35,8 @@ static void test_names(void)
 {
     size_t i;
 
-    for (i = 0; i < vfio_sim_nr_keys; i++) {
-        check_readable(vfio_sim_keys[i].name);
+    for (i = 0; i < vfio_sim_nr_attributes; i++) {
+        check_readable(vfio_sim_attributes[i].name);
     }
     for (i = 0; i < TAP_SIZE(counters); i++) {
         check_readable(counters[i]);

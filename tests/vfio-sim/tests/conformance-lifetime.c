@@ -18,7 +18,7 @@
 
 static void test_reset(void)
 {
-    struct sim_precopy_info info;
+    struct vfio_precopy_info info;
     char byte = 0;
     uint32_t s;
     int old;
@@ -29,7 +29,7 @@ static void test_reset(void)
         }
         restart();
         go_to(s);
-        CHECK_EQ(error(ioctl(target.dev, SIM_DEVICE_RESET)), 0);
+        CHECK_EQ(error(ioctl(target.dev, VFIO_DEVICE_RESET)), 0);
         CHECK_EQ(state(), VFIO_SIM_RUNNING);
         if (target.data < 0) {
             continue;
@@ -80,7 +80,7 @@ static void test_close_data(void)
 
 static void test_close_device(void)
 {
-    struct sim_precopy_info info = { .flags = 0xabcd };
+    struct vfio_precopy_info info = { .flags = 0xabcd };
     char byte = 0;
     uint32_t s;
 

@@ -10,22 +10,22 @@
 
 static void check_info_arguments(int fd)
 {
-    struct sim_precopy_info info = { 0 };
+    struct vfio_precopy_info info = { 0 };
     uint32_t n;
 
     for (n = 0; n < sizeof(info); n++) {
         info.argsz = n;
-        CHECK_EQ(error(ioctl(fd, SIM_MIG_GET_PRECOPY_INFO, &info)), EINVAL);
+        CHECK_EQ(error(ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info)), EINVAL);
     }
     info.argsz = sizeof(info) + 8;
-    CHECK_EQ(error(ioctl(fd, SIM_MIG_GET_PRECOPY_INFO, &info)), 0);
-    CHECK_EQ(error(ioctl(fd, SIM_DEVICE_GET_INFO, &info)), ENOTTY);
-    CHECK_EQ(error(ioctl(fd, SIM_DEVICE_FEATURE, &info)), ENOTTY);
+    CHECK_EQ(error(ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info)), 0);
+    CHECK_EQ(error(ioctl(fd, VFIO_DEVICE_GET_INFO, &info)), ENOTTY);
+    CHECK_EQ(error(ioctl(fd, VFIO_DEVICE_FEATURE, &info)), ENOTTY);
 }
 
 static void test_every_state(void)
 {
-    struct sim_precopy_info info;
+    struct vfio_precopy_info info;
     uint64_t size;
     uint32_t s;
 
@@ -45,7 +45,7 @@ static void test_every_state(void)
             continue;
         }
         if (is_precopy(s)) {
-            info = (struct sim_precopy_info) { 0 };
+            info = (struct vfio_precopy_info) { 0 };
             CHECK_EQ(error(precopy_info(target.data, &info)), 0);
             if (target.simulated) {
                 CHECK_EQ(info.initial_bytes, INITIAL);
@@ -62,7 +62,7 @@ static void test_every_state(void)
 
 static void test_precopy_flags(void)
 {
-    struct sim_precopy_info info = { .flags = 0xabcd };
+    struct vfio_precopy_info info = { .flags = 0xabcd };
 
     CHECK_EQ(error(set_state(VFIO_SIM_PRE_COPY)), 0);
     CHECK_EQ(error(precopy_info(target.data, &info)), 0);
@@ -71,34 +71,34 @@ static void test_precopy_flags(void)
 
 static void test_v2_opt_in(void)
 {
-    struct sim_precopy_info info = { .flags = 0xabcd };
+    struct vfio_precopy_info info = { .flags = 0xabcd };
     uint64_t payload[2] = { 0 };
 
     if (!target.has_v2) {
-        CHECK_EQ(error(probe(SIM_FEATURE_SET | FEATURE_V2)), ENOTTY);
+        CHECK_EQ(error(probe(FEATURE_SET | FEATURE_V2)), ENOTTY);
         CHECK_EQ(error(opt_in()), ENOTTY);
         tap_skip("the kernel has no MIG_PRECOPY_INFOv2");
         return;
     }
     CHECK_EQ(error(probe(FEATURE_V2)), 0);
-    CHECK_EQ(error(probe(SIM_FEATURE_SET | FEATURE_V2)), 0);
-    CHECK_EQ(error(probe(SIM_FEATURE_GET | FEATURE_V2)), EINVAL);
-    CHECK_EQ(error(feature(SIM_FEATURE_GET | FEATURE_V2, payload, 8)),
+    CHECK_EQ(error(probe(FEATURE_SET | FEATURE_V2)), 0);
+    CHECK_EQ(error(probe(FEATURE_GET | FEATURE_V2)), EINVAL);
+    CHECK_EQ(error(feature(FEATURE_GET | FEATURE_V2, payload, 8)),
              EINVAL);
     CHECK_EQ(error(feature(FEATURE_V2, payload, 0)), EINVAL);
-    CHECK_EQ(error(feature_sized(SIM_FEATURE_SET | FEATURE_V2, 7, payload, 0)),
+    CHECK_EQ(error(feature_sized(FEATURE_SET | FEATURE_V2, 7, payload, 0)),
              EINVAL);
     if (target.simulated) {
         /* It needs PRE_COPY, even to be probed. */
         set("precopy", "off");
-        CHECK_EQ(error(probe(SIM_FEATURE_SET | FEATURE_V2)), EINVAL);
+        CHECK_EQ(error(probe(FEATURE_SET | FEATURE_V2)), EINVAL);
         CHECK_EQ(error(opt_in()), EINVAL);
         set("precopy", "on");
         CHECK_EQ(get("v2-opted-in"), 0);
     }
     CHECK_EQ(error(opt_in()), 0);
     CHECK_EQ(error(opt_in()), 0);
-    CHECK_EQ(error(feature(SIM_FEATURE_SET | FEATURE_V2, payload, 8)), 0);
+    CHECK_EQ(error(feature(FEATURE_SET | FEATURE_V2, payload, 8)), 0);
     /* A reset does not end it. */
     restart();
     if (target.simulated) {
@@ -111,7 +111,7 @@ static void test_v2_opt_in(void)
 
 static void test_reinit(void)
 {
-    struct sim_precopy_info info = { .flags = 0xabcd };
+    struct vfio_precopy_info info = { .flags = 0xabcd };
     size_t n;
 
     CHECK_EQ(error(opt_in()), 0);
@@ -150,7 +150,7 @@ static void test_reinit(void)
 
 static void test_reports(void)
 {
-    struct sim_precopy_info info = { 0 };
+    struct vfio_precopy_info info = { 0 };
     uint64_t size;
 
     set("report-stop", "max");

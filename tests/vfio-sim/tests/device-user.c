@@ -18,10 +18,12 @@
 
 int main(void)
 {
-    struct sim_bind bind = { .argsz = sizeof(bind), .iommufd = IOMMU };
+    struct vfio_device_bind_iommufd bind = {
+        .argsz = sizeof(bind), .iommufd = IOMMU
+    };
     char byte;
 
-    if (ioctl(DEV, SIM_DEVICE_BIND_IOMMUFD, &bind)) {
+    if (ioctl(DEV, VFIO_DEVICE_BIND_IOMMUFD, &bind)) {
         perror("bind");
         return 1;
     }

@@ -14,56 +14,56 @@
 
 static void test_not_bound(void)
 {
-    struct sim_device_info info = { .argsz = sizeof(info) };
+    struct vfio_device_info info = { .argsz = sizeof(info) };
     char byte;
 
-    CHECK(fails(ioctl(DEV, SIM_DEVICE_GET_INFO, &info), EINVAL));
+    CHECK(fails(ioctl(DEV, VFIO_DEVICE_GET_INFO, &info), EINVAL));
     CHECK(fails(read(DEV, &byte, 1), EINVAL));
     CHECK(fails(write(IOMMU, &byte, 1), EINVAL));
-    CHECK(fails(ioctl(IOMMU, SIM_IO(0xee), &info), ENOTTY));
+    CHECK(fails(ioctl(IOMMU, _IO(VFIO_TYPE, 0xee), &info), ENOTTY));
     CHECK(fails(ioctl(IOMMU, 0x5401, &info), ENOTTY));
-    CHECK(fails(ioctl(DEV, SIM_DEVICE_GET_INFO, NULL), EFAULT));
+    CHECK(fails(ioctl(DEV, VFIO_DEVICE_GET_INFO, NULL), EFAULT));
 }
 
 static void test_kvm(void)
 {
     int null = open("/dev/null", O_RDWR);
     int dev = DEV;
-    struct sim_kvm_device_attr attr = {
-        .group = SIM_KVM_DEV_VFIO_FILE, .attr = 1, .addr = (uintptr_t)&dev,
+    struct kvm_device_attr attr = {
+        .group = KVM_DEV_VFIO_FILE, .attr = 1, .addr = (uintptr_t)&dev,
     };
 
     CHECK(null >= 0);
-    CHECK_EQ(ioctl(null, SIM_KVM_SET_DEVICE_ATTR, &attr), 0);
+    CHECK_EQ(ioctl(null, KVM_SET_DEVICE_ATTR, &attr), 0);
     attr.attr = 2;
-    CHECK_EQ(ioctl(null, SIM_KVM_SET_DEVICE_ATTR, &attr), 0);
+    CHECK_EQ(ioctl(null, KVM_SET_DEVICE_ATTR, &attr), 0);
     /* Other calls reach the kernel. */
     attr.group = 2;
-    CHECK(fails(ioctl(null, SIM_KVM_SET_DEVICE_ATTR, &attr), ENOTTY));
-    attr.group = SIM_KVM_DEV_VFIO_FILE;
+    CHECK(fails(ioctl(null, KVM_SET_DEVICE_ATTR, &attr), ENOTTY));
+    attr.group = KVM_DEV_VFIO_FILE;
     dev = null;
-    CHECK(fails(ioctl(null, SIM_KVM_SET_DEVICE_ATTR, &attr), ENOTTY));
+    CHECK(fails(ioctl(null, KVM_SET_DEVICE_ATTR, &attr), ENOTTY));
     dev = IOMMU;
-    CHECK(fails(ioctl(null, SIM_KVM_SET_DEVICE_ATTR, &attr), ENOTTY));
+    CHECK(fails(ioctl(null, KVM_SET_DEVICE_ATTR, &attr), ENOTTY));
     attr.addr = 0;
-    CHECK(fails(ioctl(null, SIM_KVM_SET_DEVICE_ATTR, &attr), ENOTTY));
+    CHECK(fails(ioctl(null, KVM_SET_DEVICE_ATTR, &attr), ENOTTY));
     close(null);
 }
 
 static void test_pci_function(void)
 {
-    struct sim_device_info info = { .argsz = sizeof(info) };
-    struct sim_region_info r = { .argsz = sizeof(r) };
-    struct sim_irq_info irq = { .argsz = sizeof(irq) };
+    struct vfio_device_info info = { .argsz = sizeof(info) };
+    struct vfio_region_info r = { .argsz = sizeof(r) };
+    struct vfio_irq_info irq = { .argsz = sizeof(irq) };
     uint8_t config[256];
     uint32_t v;
     uint8_t *bar;
 
-    CHECK_EQ(ioctl(DEV, SIM_DEVICE_GET_INFO, &info), 0);
+    CHECK_EQ(ioctl(DEV, VFIO_DEVICE_GET_INFO, &info), 0);
     CHECK_EQ(info.num_regions, 9);
     CHECK_EQ(info.num_irqs, 5);
-    r.index = SIM_REGION_CONFIG;
-    CHECK_EQ(ioctl(DEV, SIM_DEVICE_GET_REGION_INFO, &r), 0);
+    r.index = VFIO_PCI_CONFIG_REGION_INDEX;
+    CHECK_EQ(ioctl(DEV, VFIO_DEVICE_GET_REGION_INFO, &r), 0);
     CHECK_EQ(r.size, sizeof(config));
     CHECK_EQ(pread(DEV, config, sizeof(config), r.offset), sizeof(config));
     CHECK_EQ(config[0] | config[1] << 8, 0x1234);
@@ -78,8 +78,8 @@ static void test_pci_function(void)
     CHECK_EQ(v, 0);
     CHECK(fails(pwrite(DEV, config, 4, r.offset + 256), EINVAL));
 
-    r.index = SIM_REGION_BAR0;
-    CHECK_EQ(ioctl(DEV, SIM_DEVICE_GET_REGION_INFO, &r), 0);
+    r.index = VFIO_PCI_BAR0_REGION_INDEX;
+    CHECK_EQ(ioctl(DEV, VFIO_DEVICE_GET_REGION_INFO, &r), 0);
     bar = mmap(NULL, r.size, PROT_READ | PROT_WRITE, MAP_SHARED, DEV,
                r.offset);
     CHECK(bar != MAP_FAILED);
@@ -88,68 +88,68 @@ static void test_pci_function(void)
     CHECK(!memcmp(bar + 8, &v, 4));
     munmap(bar, r.size);
     r.index = 9;
-    CHECK(fails(ioctl(DEV, SIM_DEVICE_GET_REGION_INFO, &r), EINVAL));
-    irq.index = SIM_IRQ_REQ;
-    CHECK_EQ(ioctl(DEV, SIM_DEVICE_GET_IRQ_INFO, &irq), 0);
+    CHECK(fails(ioctl(DEV, VFIO_DEVICE_GET_REGION_INFO, &r), EINVAL));
+    irq.index = VFIO_PCI_REQ_IRQ_INDEX;
+    CHECK_EQ(ioctl(DEV, VFIO_DEVICE_GET_IRQ_INFO, &irq), 0);
     CHECK_EQ(irq.count, 1);
-    CHECK_EQ(ioctl(DEV, SIM_DEVICE_RESET), 0);
+    CHECK_EQ(ioctl(DEV, VFIO_DEVICE_RESET), 0);
 }
 
 static void test_features(void)
 {
-    struct sim_feature_migration mig = { 0 };
-    struct sim_feature_mig_state state = { 0 };
-    struct sim_feature_data_size size = { 0 };
+    struct vfio_device_feature_migration mig = { 0 };
+    struct vfio_device_feature_mig_state state = { 0 };
+    struct vfio_device_feature_mig_data_size size = { 0 };
 
-    CHECK_EQ(feature(DEV, SIM_FEATURE_GET | SIM_FEATURE_MIGRATION, &mig,
+    CHECK_EQ(feature(DEV, FEATURE_GET | FEATURE_MIGRATION, &mig,
                      sizeof(mig)), 0);
     CHECK_EQ(mig.flags, 7);
-    CHECK(fails(feature(DEV, SIM_FEATURE_SET | SIM_FEATURE_MIGRATION, &mig,
+    CHECK(fails(feature(DEV, FEATURE_SET | FEATURE_MIGRATION, &mig,
                         sizeof(mig)), EINVAL));
-    CHECK(fails(feature(DEV, SIM_FEATURE_GET | SIM_FEATURE_MIGRATION, NULL,
+    CHECK(fails(feature(DEV, FEATURE_GET | FEATURE_MIGRATION, NULL,
                         0), EINVAL));
-    CHECK(fails(feature(DEV, SIM_FEATURE_MIGRATION, &mig, sizeof(mig)),
+    CHECK(fails(feature(DEV, FEATURE_MIGRATION, &mig, sizeof(mig)),
                 EINVAL));
-    CHECK_EQ(feature(DEV, SIM_FEATURE_PROBE | SIM_FEATURE_LOG_START, NULL,
+    CHECK_EQ(feature(DEV, FEATURE_PROBE | FEATURE_LOG_START, NULL,
                      0), 0);
-    CHECK(fails(feature(DEV2, SIM_FEATURE_PROBE | SIM_FEATURE_LOG_START,
+    CHECK(fails(feature(DEV2, FEATURE_PROBE | FEATURE_LOG_START,
                         NULL, 0), ENOTTY));
-    CHECK(fails(feature(DEV, SIM_FEATURE_GET | 11, NULL, 0), ENOTTY));
-    CHECK_EQ(feature(DEV, SIM_FEATURE_GET | SIM_FEATURE_MIG_STATE, &state,
+    CHECK(fails(feature(DEV, FEATURE_GET | 11, NULL, 0), ENOTTY));
+    CHECK_EQ(feature(DEV, FEATURE_GET | FEATURE_MIG_STATE, &state,
                      sizeof(state)), 0);
     CHECK_EQ(state.device_state, VFIO_SIM_RUNNING);
     CHECK_EQ(state.data_fd, -1);
-    CHECK_EQ(feature(DEV, SIM_FEATURE_GET | SIM_FEATURE_MIG_DATA_SIZE, &size,
+    CHECK_EQ(feature(DEV, FEATURE_GET | FEATURE_MIG_DATA_SIZE, &size,
                      sizeof(size)), 0);
     CHECK_EQ(size.stop_copy_length, 5 * MIB);
 }
 
 static void test_v2_opt_in(void)
 {
-    const uint32_t v2 = SIM_FEATURE_PRECOPY_INFO_V2;
-    struct sim_feature f = {
-        .argsz = sizeof(f) - 1, .flags = SIM_FEATURE_SET | v2,
+    const uint32_t v2 = VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2;
+    struct vfio_device_feature f = {
+        .argsz = sizeof(f) - 1, .flags = FEATURE_SET | v2,
     };
 
-    CHECK_EQ(feature(DEV, SIM_FEATURE_PROBE | v2, NULL, 0), 0);
-    CHECK_EQ(feature(DEV, SIM_FEATURE_PROBE | SIM_FEATURE_SET | v2, NULL, 0),
+    CHECK_EQ(feature(DEV, FEATURE_PROBE | v2, NULL, 0), 0);
+    CHECK_EQ(feature(DEV, FEATURE_PROBE | FEATURE_SET | v2, NULL, 0),
              0);
-    CHECK(fails(feature(DEV, SIM_FEATURE_PROBE | SIM_FEATURE_GET | v2, NULL,
+    CHECK(fails(feature(DEV, FEATURE_PROBE | FEATURE_GET | v2, NULL,
                         0), EINVAL));
-    CHECK(fails(feature(DEV, SIM_FEATURE_GET | v2, NULL, 0), EINVAL));
-    CHECK(fails(feature(DEV, SIM_FEATURE_GET | SIM_FEATURE_SET | v2, NULL,
+    CHECK(fails(feature(DEV, FEATURE_GET | v2, NULL, 0), EINVAL));
+    CHECK(fails(feature(DEV, FEATURE_GET | FEATURE_SET | v2, NULL,
                         0), EINVAL));
     CHECK(fails(feature(DEV, v2, NULL, 0), EINVAL));
-    CHECK(fails(feature(DEV, 1u << 19 | SIM_FEATURE_SET | v2, NULL, 0),
+    CHECK(fails(feature(DEV, 1u << 19 | FEATURE_SET | v2, NULL, 0),
                 EINVAL));
-    CHECK(fails(ioctl(DEV, SIM_DEVICE_FEATURE, &f), EINVAL));
+    CHECK(fails(ioctl(DEV, VFIO_DEVICE_FEATURE, &f), EINVAL));
     CHECK(answers("get v2-opted-in", "ok 0"));
 
     /* With precopy-v2=off, and without PRE_COPY */
-    CHECK(fails(feature(DEV2, SIM_FEATURE_SET | v2, NULL, 0), ENOTTY));
-    CHECK(fails(feature(DEV2, SIM_FEATURE_PROBE | v2, NULL, 0), ENOTTY));
+    CHECK(fails(feature(DEV2, FEATURE_SET | v2, NULL, 0), ENOTTY));
+    CHECK(fails(feature(DEV2, FEATURE_PROBE | v2, NULL, 0), ENOTTY));
     CHECK(answers("set precopy off", "ok"));
-    CHECK(fails(feature(DEV, SIM_FEATURE_SET | v2, NULL, 0), EINVAL));
+    CHECK(fails(feature(DEV, FEATURE_SET | v2, NULL, 0), EINVAL));
     CHECK(answers("set precopy on", "ok"));
     CHECK(answers("get v2-opted-in", "ok 0"));
 }
@@ -161,7 +161,7 @@ static void test_fork(void)
 
     if (!pid) {
         /* Only the parent has devices. */
-        _exit(close(DEV) || !fails(ioctl(IOMMU, SIM_IOAS_ALLOC, NULL),
+        _exit(close(DEV) || !fails(ioctl(IOMMU, IOMMU_IOAS_ALLOC, NULL),
                                    ENOTTY));
     }
     CHECK_EQ(waitpid(pid, &status, 0), pid);

@@ -26,35 +26,39 @@ static void must(int ret, const char *what)
 
 static uint32_t allocate_ioas(void)
 {
-    struct sim_ioas_alloc alloc = { .size = sizeof(alloc) };
+    struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
 
-    must(ioctl(IOMMU, SIM_IOAS_ALLOC, &alloc), "IOMMU_IOAS_ALLOC");
+    must(ioctl(IOMMU, IOMMU_IOAS_ALLOC, &alloc), "IOMMU_IOAS_ALLOC");
     return alloc.out_ioas_id;
 }
 
 static void attach(int dev, uint32_t pt_id)
 {
-    struct sim_attach att = { .argsz = sizeof(att), .pt_id = pt_id };
+    struct vfio_device_attach_iommufd_pt att = {
+        .argsz = sizeof(att), .pt_id = pt_id
+    };
 
-    must(ioctl(dev, SIM_DEVICE_ATTACH_PT, &att), "VFIO_DEVICE_ATTACH");
+    must(ioctl(dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &att), "VFIO_DEVICE_ATTACH");
 }
 
 static void map(uint32_t id, void *memory)
 {
-    struct sim_ioas_map m = {
+    struct iommu_ioas_map m = {
         .size = sizeof(m), .ioas_id = id,
-        .flags = SIM_IOAS_MAP_FIXED_IOVA | SIM_IOAS_MAP_WRITEABLE,
+        .flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE,
         .user_va = (uintptr_t)memory, .length = RAM,
     };
 
-    must(ioctl(IOMMU, SIM_IOAS_MAP, &m), "IOMMU_IOAS_MAP");
+    must(ioctl(IOMMU, IOMMU_IOAS_MAP, &m), "IOMMU_IOAS_MAP");
 }
 
 void preload_set_up(const TapCase *c)
 {
-    struct sim_bind bind = { .argsz = sizeof(bind), .iommufd = IOMMU };
-    struct sim_hwpt_alloc h = {
-        .size = sizeof(h), .flags = SIM_HWPT_DIRTY_TRACKING,
+    struct vfio_device_bind_iommufd bind = {
+        .argsz = sizeof(bind), .iommufd = IOMMU
+    };
+    struct iommu_hwpt_alloc h = {
+        .size = sizeof(h), .flags = IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
     };
 
     control_device(1);
@@ -65,13 +69,13 @@ void preload_set_up(const TapCase *c)
     if (c->needs & NEEDS_UNBOUND) {
         return;
     }
-    must(ioctl(DEV, SIM_DEVICE_BIND_IOMMUFD, &bind), "bind");
+    must(ioctl(DEV, VFIO_DEVICE_BIND_IOMMUFD, &bind), "bind");
     h.dev_id = bind.out_devid;
-    must(ioctl(DEV2, SIM_DEVICE_BIND_IOMMUFD, &bind), "bind");
+    must(ioctl(DEV2, VFIO_DEVICE_BIND_IOMMUFD, &bind), "bind");
     ioas = allocate_ioas();
     ioas2 = allocate_ioas();
     h.pt_id = ioas;
-    must(ioctl(IOMMU, SIM_HWPT_ALLOC, &h), "IOMMU_HWPT_ALLOC");
+    must(ioctl(IOMMU, IOMMU_HWPT_ALLOC, &h), "IOMMU_HWPT_ALLOC");
     hwpt = h.out_hwpt_id;
     attach(DEV, hwpt);
     attach(DEV2, ioas2);
@@ -130,7 +134,7 @@ void wait_for_pages(uint64_t pages)
 int feature(int fd, uint32_t flags, void *data, size_t size)
 {
     uint64_t buf[16] = { 0 };
-    struct sim_feature *f = (struct sim_feature *)buf;
+    struct vfio_device_feature *f = (struct vfio_device_feature *)buf;
     int ret;
 
     f->argsz = sizeof(*f) + size;
@@ -138,7 +142,7 @@ int feature(int fd, uint32_t flags, void *data, size_t size)
     if (size) {
         memcpy(f + 1, data, size);
     }
-    ret = ioctl(fd, SIM_DEVICE_FEATURE, f);
+    ret = ioctl(fd, VFIO_DEVICE_FEATURE, f);
     if (size) {
         memcpy(data, f + 1, size);
     }
@@ -147,8 +151,8 @@ int feature(int fd, uint32_t flags, void *data, size_t size)
 
 int set_state(int fd, uint32_t state, int *data_fd)
 {
-    struct sim_feature_mig_state arg = { .device_state = state };
-    int ret = feature(fd, SIM_FEATURE_SET | SIM_FEATURE_MIG_STATE, &arg,
+    struct vfio_device_feature_mig_state arg = { .device_state = state };
+    int ret = feature(fd, FEATURE_SET | FEATURE_MIG_STATE, &arg,
                       sizeof(arg));
 
     if (data_fd) {

@@ -12,7 +12,7 @@
 #define VFIO_SIM_PRELOAD_FIXTURE_H
 
 #include "model/model.h"
-#include "preload/uapi.h"
+#include "feature-names.h"
 #include "tap.h"
 
 /* The descriptors of the IOMMUFD and the devices */

@@ -13,139 +13,143 @@
 
 static void test_attach(void)
 {
-    struct sim_bind bind = { .argsz = sizeof(bind), .iommufd = 0 };
-    struct sim_ioas_alloc alloc = { .size = sizeof(alloc) };
-    struct sim_hwpt_alloc h = { .size = sizeof(h) };
-    struct sim_attach att = { .argsz = sizeof(att) };
-    struct sim_hw_info hw = { .size = sizeof(hw) };
-    struct sim_ioas_iova_ranges r = { .size = sizeof(r) };
-    struct sim_iova_range ranges[2] = { { 1, 1 } };
+    struct vfio_device_bind_iommufd bind = {
+        .argsz = sizeof(bind), .iommufd = 0
+    };
+    struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
+    struct iommu_hwpt_alloc h = { .size = sizeof(h) };
+    struct vfio_device_attach_iommufd_pt att = { .argsz = sizeof(att) };
+    struct iommu_hw_info hw = { .size = sizeof(hw) };
+    struct iommu_ioas_iova_ranges r = { .size = sizeof(r) };
+    struct iommu_iova_range ranges[2] = { { 1, 1 } };
     uint32_t dev_id;
 
-    CHECK(fails(ioctl(DEV, SIM_DEVICE_BIND_IOMMUFD, &bind), EBADF));
+    CHECK(fails(ioctl(DEV, VFIO_DEVICE_BIND_IOMMUFD, &bind), EBADF));
     bind.iommufd = IOMMU;
-    CHECK_EQ(ioctl(DEV, SIM_DEVICE_BIND_IOMMUFD, &bind), 0);
+    CHECK_EQ(ioctl(DEV, VFIO_DEVICE_BIND_IOMMUFD, &bind), 0);
     dev_id = bind.out_devid;
-    CHECK(fails(ioctl(DEV, SIM_DEVICE_BIND_IOMMUFD, &bind), EINVAL));
-    CHECK_EQ(ioctl(DEV2, SIM_DEVICE_BIND_IOMMUFD, &bind), 0);
+    CHECK(fails(ioctl(DEV, VFIO_DEVICE_BIND_IOMMUFD, &bind), EINVAL));
+    CHECK_EQ(ioctl(DEV2, VFIO_DEVICE_BIND_IOMMUFD, &bind), 0);
     CHECK(bind.out_devid != dev_id);
 
-    CHECK_EQ(ioctl(IOMMU, SIM_IOAS_ALLOC, &alloc), 0);
+    CHECK_EQ(ioctl(IOMMU, IOMMU_IOAS_ALLOC, &alloc), 0);
     ioas = alloc.out_ioas_id;
-    CHECK_EQ(ioctl(IOMMU, SIM_IOAS_ALLOC, &alloc), 0);
+    CHECK_EQ(ioctl(IOMMU, IOMMU_IOAS_ALLOC, &alloc), 0);
     ioas2 = alloc.out_ioas_id;
 
     hw.dev_id = dev_id;
-    CHECK_EQ(ioctl(IOMMU, SIM_GET_HW_INFO, &hw), 0);
-    CHECK_EQ(hw.out_capabilities, SIM_HW_CAP_DIRTY_TRACKING);
+    CHECK_EQ(ioctl(IOMMU, IOMMU_GET_HW_INFO, &hw), 0);
+    CHECK_EQ(hw.out_capabilities, IOMMU_HW_CAP_DIRTY_TRACKING);
     hw.dev_id = 12345;
-    CHECK(fails(ioctl(IOMMU, SIM_GET_HW_INFO, &hw), ENOENT));
+    CHECK(fails(ioctl(IOMMU, IOMMU_GET_HW_INFO, &hw), ENOENT));
 
     h.dev_id = dev_id;
     h.pt_id = ioas;
-    h.flags = SIM_HWPT_DIRTY_TRACKING;
-    CHECK_EQ(ioctl(IOMMU, SIM_HWPT_ALLOC, &h), 0);
+    h.flags = IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
+    CHECK_EQ(ioctl(IOMMU, IOMMU_HWPT_ALLOC, &h), 0);
     hwpt = h.out_hwpt_id;
     att.pt_id = 12345;
-    CHECK(fails(ioctl(DEV, SIM_DEVICE_ATTACH_PT, &att), ENOENT));
+    CHECK(fails(ioctl(DEV, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &att), ENOENT));
     att.pt_id = hwpt;
-    CHECK_EQ(ioctl(DEV, SIM_DEVICE_ATTACH_PT, &att), 0);
+    CHECK_EQ(ioctl(DEV, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &att), 0);
     /* The second device has no dirty tracking in its IOMMU. */
-    CHECK(fails(ioctl(DEV2, SIM_DEVICE_ATTACH_PT, &att), EINVAL));
+    CHECK(fails(ioctl(DEV2, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &att), EINVAL));
     att.pt_id = ioas2;
-    CHECK_EQ(ioctl(DEV2, SIM_DEVICE_ATTACH_PT, &att), 0);
+    CHECK_EQ(ioctl(DEV2, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &att), 0);
 
     r.ioas_id = ioas;
-    CHECK(fails(ioctl(IOMMU, SIM_IOAS_IOVA_RANGES, &r), EMSGSIZE));
+    CHECK(fails(ioctl(IOMMU, IOMMU_IOAS_IOVA_RANGES, &r), EMSGSIZE));
     CHECK_EQ(r.num_iovas, 2);
     r.allowed_iovas = (uintptr_t)ranges;
-    CHECK_EQ(ioctl(IOMMU, SIM_IOAS_IOVA_RANGES, &r), 0);
+    CHECK_EQ(ioctl(IOMMU, IOMMU_IOAS_IOVA_RANGES, &r), 0);
     CHECK_EQ(ranges[0].start, 0);
     CHECK_EQ(r.out_iova_alignment, 4096);
-    CHECK_EQ(ioctl(IOMMU, SIM_IOAS_CHANGE_PROCESS, &r), 0);
+    CHECK_EQ(ioctl(IOMMU, IOMMU_IOAS_CHANGE_PROCESS, &r), 0);
 }
 
 static void test_map(void)
 {
-    struct sim_ioas_map m = { .size = sizeof(m) };
-    struct sim_ioas_unmap u = { .size = sizeof(u) };
+    struct iommu_ioas_map m = { .size = sizeof(m) };
+    struct iommu_ioas_unmap u = { .size = sizeof(u) };
 
-    m.flags = SIM_IOAS_MAP_FIXED_IOVA | SIM_IOAS_MAP_WRITEABLE;
+    m.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE;
     m.ioas_id = ioas;
     m.user_va = (uintptr_t)ram;
     m.length = RAM;
-    CHECK_EQ(ioctl(IOMMU, SIM_IOAS_MAP, &m), 0);
-    CHECK(fails(ioctl(IOMMU, SIM_IOAS_MAP, &m), EEXIST));
+    CHECK_EQ(ioctl(IOMMU, IOMMU_IOAS_MAP, &m), 0);
+    CHECK(fails(ioctl(IOMMU, IOMMU_IOAS_MAP, &m), EEXIST));
     m.iova = RAM + 1;
-    CHECK(fails(ioctl(IOMMU, SIM_IOAS_MAP, &m), EINVAL));
+    CHECK(fails(ioctl(IOMMU, IOMMU_IOAS_MAP, &m), EINVAL));
     m.iova = RAM;
     m.length = 4096;
-    CHECK_EQ(ioctl(IOMMU, SIM_IOAS_MAP, &m), 0);
+    CHECK_EQ(ioctl(IOMMU, IOMMU_IOAS_MAP, &m), 0);
     u.ioas_id = ioas;
     u.iova = RAM - 4096;
     u.length = 8192;
-    CHECK(fails(ioctl(IOMMU, SIM_IOAS_UNMAP, &u), ENOENT));
+    CHECK(fails(ioctl(IOMMU, IOMMU_IOAS_UNMAP, &u), ENOENT));
     u.iova = RAM;
-    CHECK_EQ(ioctl(IOMMU, SIM_IOAS_UNMAP, &u), 0);
+    CHECK_EQ(ioctl(IOMMU, IOMMU_IOAS_UNMAP, &u), 0);
     CHECK_EQ(u.length, 4096);
     /* A page table is not an address space. */
     m.ioas_id = hwpt;
-    CHECK(fails(ioctl(IOMMU, SIM_IOAS_MAP, &m), ENOENT));
+    CHECK(fails(ioctl(IOMMU, IOMMU_IOAS_MAP, &m), ENOENT));
     u.ioas_id = hwpt;
-    CHECK(fails(ioctl(IOMMU, SIM_IOAS_UNMAP, &u), ENOENT));
+    CHECK(fails(ioctl(IOMMU, IOMMU_IOAS_UNMAP, &u), ENOENT));
     u.ioas_id = ioas;
-    CHECK(fails(ioctl(IOMMU, SIM_IOAS_UNMAP, &u), ENOENT));
+    CHECK(fails(ioctl(IOMMU, IOMMU_IOAS_UNMAP, &u), ENOENT));
 
     m.ioas_id = ioas2;
     m.iova = 0;
     m.user_va = (uintptr_t)ram2;
     m.length = RAM;
-    CHECK_EQ(ioctl(IOMMU, SIM_IOAS_MAP, &m), 0);
+    CHECK_EQ(ioctl(IOMMU, IOMMU_IOAS_MAP, &m), 0);
 }
 
 static int get_dirty(uint64_t *bitmap, uint32_t flags)
 {
-    struct sim_hwpt_get_dirty dirty = {
+    struct iommu_hwpt_get_dirty_bitmap dirty = {
         .size = sizeof(dirty), .hwpt_id = hwpt, .flags = flags,
         .length = RAM, .page_size = 4096, .data = (uintptr_t)bitmap,
     };
 
     memset(bitmap, 0, RAM / 4096 / 8);
-    return ioctl(IOMMU, SIM_HWPT_GET_DIRTY, &dirty);
+    return ioctl(IOMMU, IOMMU_HWPT_GET_DIRTY_BITMAP, &dirty);
 }
 
 static void test_detach_keeps_dirty(void)
 {
-    struct sim_hwpt_set_dirty track = {
+    struct iommu_hwpt_set_dirty_tracking track = {
         .size = sizeof(track), .hwpt_id = hwpt,
-        .flags = SIM_HWPT_DIRTY_ENABLE,
+        .flags = IOMMU_HWPT_DIRTY_TRACKING_ENABLE,
     };
-    struct sim_attach att = { .argsz = sizeof(att), .pt_id = hwpt };
-    struct sim_detach detach = { .argsz = sizeof(detach) };
+    struct vfio_device_attach_iommufd_pt att = {
+        .argsz = sizeof(att), .pt_id = hwpt
+    };
+    struct vfio_device_detach_iommufd_pt detach = { .argsz = sizeof(detach) };
     uint64_t first[RAM / 4096 / 64], again[RAM / 4096 / 64];
     uint64_t before = counter("dma-pages-written");
     size_t bytes = sizeof(first);
 
-    CHECK_EQ(ioctl(IOMMU, SIM_HWPT_SET_DIRTY, &track), 0);
+    CHECK_EQ(ioctl(IOMMU, IOMMU_HWPT_SET_DIRTY_TRACKING, &track), 0);
     CHECK(answers("set dma-rate 200M", "ok"));
     wait_for_pages(before + 100);
     CHECK(answers("set dma-rate 0", "ok"));
-    CHECK_EQ(get_dirty(first, SIM_HWPT_DIRTY_NO_CLEAR), 0);
+    CHECK_EQ(get_dirty(first, IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR), 0);
     memset(again, 0, bytes);
     CHECK(memcmp(first, again, bytes));
 
-    CHECK_EQ(ioctl(DEV, SIM_DEVICE_DETACH_PT, &detach), 0);
-    CHECK_EQ(get_dirty(again, SIM_HWPT_DIRTY_NO_CLEAR), 0);
+    CHECK_EQ(ioctl(DEV, VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach), 0);
+    CHECK_EQ(get_dirty(again, IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR), 0);
     CHECK(!memcmp(first, again, bytes));
-    CHECK_EQ(ioctl(DEV, SIM_DEVICE_ATTACH_PT, &att), 0);
-    CHECK_EQ(get_dirty(again, SIM_HWPT_DIRTY_NO_CLEAR), 0);
+    CHECK_EQ(ioctl(DEV, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &att), 0);
+    CHECK_EQ(get_dirty(again, IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR), 0);
     CHECK(!memcmp(first, again, bytes));
     /* Also when it is replaced by itself or by an address space */
-    CHECK_EQ(ioctl(DEV, SIM_DEVICE_ATTACH_PT, &att), 0);
+    CHECK_EQ(ioctl(DEV, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &att), 0);
     att.pt_id = ioas;
-    CHECK_EQ(ioctl(DEV, SIM_DEVICE_ATTACH_PT, &att), 0);
+    CHECK_EQ(ioctl(DEV, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &att), 0);
     att.pt_id = hwpt;
-    CHECK_EQ(ioctl(DEV, SIM_DEVICE_ATTACH_PT, &att), 0);
+    CHECK_EQ(ioctl(DEV, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &att), 0);
     CHECK_EQ(get_dirty(again, 0), 0);
     CHECK(!memcmp(first, again, bytes));
     memset(first, 0, bytes);
@@ -153,57 +157,57 @@ static void test_detach_keeps_dirty(void)
     CHECK(!memcmp(first, again, bytes));
 
     track.flags = 0;
-    CHECK_EQ(ioctl(IOMMU, SIM_HWPT_SET_DIRTY, &track), 0);
+    CHECK_EQ(ioctl(IOMMU, IOMMU_HWPT_SET_DIRTY_TRACKING, &track), 0);
     CHECK(fails(get_dirty(again, 0), EINVAL));
 }
 
 static void test_dirty_arguments(void)
 {
     static VFIOSimRange ranges[VFIO_SIM_RANGES + 1];
-    struct sim_log_control start = {
+    struct vfio_device_feature_dma_logging_control start = {
         .page_size = 4096, .ranges = (uintptr_t)ranges,
     };
-    struct sim_hwpt_set_dirty track = {
+    struct iommu_hwpt_set_dirty_tracking track = {
         .size = sizeof(track), .hwpt_id = hwpt,
-        .flags = SIM_HWPT_DIRTY_ENABLE,
+        .flags = IOMMU_HWPT_DIRTY_TRACKING_ENABLE,
     };
     uint64_t bitmap[3] = { 0, 0, 0x123 };
-    struct sim_hwpt_get_dirty dirty = {
+    struct iommu_hwpt_get_dirty_bitmap dirty = {
         .size = sizeof(dirty), .hwpt_id = hwpt, .iova = WINDOW,
         .length = 127 * 4096 + 1, .page_size = 4096,
         .data = (uintptr_t)bitmap,
     };
 
-    CHECK(fails(feature(DEV, SIM_FEATURE_SET | SIM_FEATURE_LOG_START, &start,
+    CHECK(fails(feature(DEV, FEATURE_SET | FEATURE_LOG_START, &start,
                         sizeof(start)), EINVAL));
     start.num_ranges = VFIO_SIM_RANGES + 1;
-    CHECK(fails(feature(DEV, SIM_FEATURE_SET | SIM_FEATURE_LOG_START, &start,
+    CHECK(fails(feature(DEV, FEATURE_SET | FEATURE_LOG_START, &start,
                         sizeof(start)), E2BIG));
 
     track.size--;
-    CHECK(fails(ioctl(IOMMU, SIM_HWPT_SET_DIRTY, &track), EINVAL));
+    CHECK(fails(ioctl(IOMMU, IOMMU_HWPT_SET_DIRTY_TRACKING, &track), EINVAL));
     track.size++;
-    CHECK_EQ(ioctl(IOMMU, SIM_HWPT_SET_DIRTY, &track), 0);
+    CHECK_EQ(ioctl(IOMMU, IOMMU_HWPT_SET_DIRTY_TRACKING, &track), 0);
     CHECK(answers("set dma-rate 1G", "ok"));
     while (~bitmap[0] || ~bitmap[1]) {
-        CHECK_EQ(ioctl(IOMMU, SIM_HWPT_GET_DIRTY, &dirty), 0);
+        CHECK_EQ(ioctl(IOMMU, IOMMU_HWPT_GET_DIRTY_BITMAP, &dirty), 0);
         poll(NULL, 0, 1);
     }
     CHECK(answers("set dma-rate 0", "ok"));
     /* Nothing is written after the end of the bitmap. */
     CHECK_EQ(bitmap[2], 0x123);
     dirty.page_size = 1024;
-    CHECK(fails(ioctl(IOMMU, SIM_HWPT_GET_DIRTY, &dirty), EINVAL));
+    CHECK(fails(ioctl(IOMMU, IOMMU_HWPT_GET_DIRTY_BITMAP, &dirty), EINVAL));
     dirty.page_size = 4096;
     dirty.size--;
-    CHECK(fails(ioctl(IOMMU, SIM_HWPT_GET_DIRTY, &dirty), EINVAL));
+    CHECK(fails(ioctl(IOMMU, IOMMU_HWPT_GET_DIRTY_BITMAP, &dirty), EINVAL));
     track.flags = 0;
-    CHECK_EQ(ioctl(IOMMU, SIM_HWPT_SET_DIRTY, &track), 0);
+    CHECK_EQ(ioctl(IOMMU, IOMMU_HWPT_SET_DIRTY_TRACKING, &track), 0);
 }
 
 static void test_unmap_under_dma(void)
 {
-    struct sim_ioas_unmap u = {
+    struct iommu_ioas_unmap u = {
         .size = sizeof(u), .ioas_id = ioas, .length = UINT64_MAX
     };
     uint64_t before;
@@ -213,7 +217,7 @@ static void test_unmap_under_dma(void)
     while (counter("dma-pages-written") == before) {
         poll(NULL, 0, 1);
     }
-    CHECK_EQ(ioctl(IOMMU, SIM_IOAS_UNMAP, &u), 0);
+    CHECK_EQ(ioctl(IOMMU, IOMMU_IOAS_UNMAP, &u), 0);
     munmap(ram, RAM);
     before = counter("dma-unmapped");
     while (counter("dma-unmapped") == before) {
@@ -224,19 +228,19 @@ static void test_unmap_under_dma(void)
 
 static void test_destroy(void)
 {
-    struct sim_detach detach = { .argsz = sizeof(detach) };
-    struct sim_iommu_destroy destroy = {
+    struct vfio_device_detach_iommufd_pt detach = { .argsz = sizeof(detach) };
+    struct iommu_destroy destroy = {
         .size = sizeof(destroy), .id = hwpt,
     };
 
-    CHECK(fails(ioctl(IOMMU, SIM_IOMMU_DESTROY, &destroy), EBUSY));
-    CHECK_EQ(ioctl(DEV, SIM_DEVICE_DETACH_PT, &detach), 0);
-    CHECK_EQ(ioctl(IOMMU, SIM_IOMMU_DESTROY, &destroy), 0);
-    CHECK(fails(ioctl(IOMMU, SIM_IOMMU_DESTROY, &destroy), ENOENT));
+    CHECK(fails(ioctl(IOMMU, IOMMU_DESTROY, &destroy), EBUSY));
+    CHECK_EQ(ioctl(DEV, VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach), 0);
+    CHECK_EQ(ioctl(IOMMU, IOMMU_DESTROY, &destroy), 0);
+    CHECK(fails(ioctl(IOMMU, IOMMU_DESTROY, &destroy), ENOENT));
     destroy.id = ioas;
-    CHECK_EQ(ioctl(IOMMU, SIM_IOMMU_DESTROY, &destroy), 0);
+    CHECK_EQ(ioctl(IOMMU, IOMMU_DESTROY, &destroy), 0);
     CHECK_EQ(close(DEV), 0);
-    CHECK(fails(ioctl(DEV, SIM_DEVICE_RESET), EBADF));
+    CHECK(fails(ioctl(DEV, VFIO_DEVICE_RESET), EBADF));
     CHECK_EQ(close(DEV2), 0);
 }
 

@@ -11,22 +11,22 @@
 
 static void test_migrate(void)
 {
-    struct sim_feature_data_size size = { 0 };
-    struct sim_precopy_info info = { .argsz = sizeof(info) };
+    struct vfio_device_feature_mig_data_size size = { 0 };
+    struct vfio_precopy_info info = { .argsz = sizeof(info) };
     VFIOSimRange range = { 0, RAM };
     uint64_t bitmap[RAM / 4096 / 64] = { 0 };
     uint64_t iommu_bitmap[RAM / 4096 / 64] = { 0 };
-    struct sim_log_control start = {
+    struct vfio_device_feature_dma_logging_control start = {
         .page_size = 4096, .num_ranges = 1, .ranges = (uintptr_t)&range,
     };
-    struct sim_log_report report = {
+    struct vfio_device_feature_dma_logging_report report = {
         .length = RAM, .page_size = 4096, .bitmap = (uintptr_t)bitmap,
     };
-    struct sim_hwpt_set_dirty track = {
+    struct iommu_hwpt_set_dirty_tracking track = {
         .size = sizeof(track), .hwpt_id = hwpt,
-        .flags = SIM_HWPT_DIRTY_ENABLE,
+        .flags = IOMMU_HWPT_DIRTY_TRACKING_ENABLE,
     };
-    struct sim_hwpt_get_dirty dirty = {
+    struct iommu_hwpt_get_dirty_bitmap dirty = {
         .size = sizeof(dirty), .hwpt_id = hwpt, .length = RAM,
         .page_size = 4096, .data = (uintptr_t)iommu_bitmap,
     };
@@ -36,16 +36,16 @@ static void test_migrate(void)
     uint64_t i;
     ssize_t n;
 
-    CHECK_EQ(feature(DEV, SIM_FEATURE_SET | SIM_FEATURE_LOG_START, &start,
+    CHECK_EQ(feature(DEV, FEATURE_SET | FEATURE_LOG_START, &start,
                      sizeof(start)), 0);
-    CHECK_EQ(ioctl(IOMMU, SIM_HWPT_SET_DIRTY, &track), 0);
+    CHECK_EQ(ioctl(IOMMU, IOMMU_HWPT_SET_DIRTY_TRACKING, &track), 0);
     CHECK(answers("set dma-rate 200M", "ok"));
     CHECK_EQ(set_state(DEV, VFIO_SIM_PRE_COPY, &out), 0);
     CHECK(out >= 0);
     CHECK_EQ(set_state(DEV2, VFIO_SIM_RESUMING, &in), 0);
     CHECK(in >= 0);
-    CHECK(fails(ioctl(in, SIM_MIG_GET_PRECOPY_INFO, &info), EINVAL));
-    CHECK_EQ(ioctl(out, SIM_MIG_GET_PRECOPY_INFO, &info), 0);
+    CHECK(fails(ioctl(in, VFIO_MIG_GET_PRECOPY_INFO, &info), EINVAL));
+    CHECK_EQ(ioctl(out, VFIO_MIG_GET_PRECOPY_INFO, &info), 0);
     CHECK_EQ(info.initial_bytes, MIB);
     CHECK_EQ(info.dirty_bytes, 0);
     while ((n = read(out, buf, sizeof(buf))) > 0) {
@@ -57,15 +57,15 @@ static void test_migrate(void)
     wait_for_pages(2000);
 
     CHECK_EQ(set_state(DEV, VFIO_SIM_STOP_COPY, NULL), 0);
-    CHECK(fails(ioctl(out, SIM_MIG_GET_PRECOPY_INFO, &info), EINVAL));
-    CHECK_EQ(feature(DEV, SIM_FEATURE_GET | SIM_FEATURE_MIG_DATA_SIZE, &size,
+    CHECK(fails(ioctl(out, VFIO_MIG_GET_PRECOPY_INFO, &info), EINVAL));
+    CHECK_EQ(feature(DEV, FEATURE_GET | FEATURE_MIG_DATA_SIZE, &size,
                      sizeof(size)), 0);
     CHECK_EQ(size.stop_copy_length, 4 * MIB);
 
     /* Both logs are equal, and what they report makes memory equal. */
-    CHECK_EQ(feature(DEV, SIM_FEATURE_GET | SIM_FEATURE_LOG_REPORT, &report,
+    CHECK_EQ(feature(DEV, FEATURE_GET | FEATURE_LOG_REPORT, &report,
                      sizeof(report)), 0);
-    CHECK_EQ(ioctl(IOMMU, SIM_HWPT_GET_DIRTY, &dirty), 0);
+    CHECK_EQ(ioctl(IOMMU, IOMMU_HWPT_GET_DIRTY_BITMAP, &dirty), 0);
     CHECK(!memcmp(bitmap, iommu_bitmap, sizeof(bitmap)));
     memset(ram2, 0, RAM);
     for (i = 0; i < RAM / 4096; i++) {
@@ -90,8 +90,8 @@ static void test_migrate(void)
     CHECK_EQ(close(in), 0);
     CHECK(fails(read(out, buf, 1), EBADF));
     track.flags = 0;
-    CHECK_EQ(ioctl(IOMMU, SIM_HWPT_SET_DIRTY, &track), 0);
-    CHECK_EQ(feature(DEV, SIM_FEATURE_SET | SIM_FEATURE_LOG_STOP, NULL, 0),
+    CHECK_EQ(ioctl(IOMMU, IOMMU_HWPT_SET_DIRTY_TRACKING, &track), 0);
+    CHECK_EQ(feature(DEV, FEATURE_SET | FEATURE_LOG_STOP, NULL, 0),
              0);
     CHECK(answers("set dma-rate 0", "ok"));
     CHECK(answers("get sessions", "ok 1"));
@@ -108,11 +108,11 @@ static void test_migrate(void)
 static bool precopy_info_is(int fd, uint32_t before, uint32_t flags,
                             uint64_t initial, uint64_t dirty)
 {
-    struct sim_precopy_info info = {
+    struct vfio_precopy_info info = {
         .argsz = sizeof(info), .flags = before
     };
 
-    CHECK_EQ(ioctl(fd, SIM_MIG_GET_PRECOPY_INFO, &info), 0);
+    CHECK_EQ(ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info), 0);
     CHECK_EQ(info.flags, flags);
     CHECK_EQ(info.initial_bytes, initial);
     CHECK_EQ(info.dirty_bytes, dirty);
@@ -135,14 +135,14 @@ static void drain(int from, uint64_t bytes)
 
 static void test_reinit(void)
 {
-    const uint32_t v2 = SIM_FEATURE_PRECOPY_INFO_V2;
-    struct sim_precopy_info info = { .argsz = sizeof(info) - 1 };
+    const uint32_t v2 = VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2;
+    struct vfio_precopy_info info = { .argsz = sizeof(info) - 1 };
     uint64_t before = counter("reinits");
     int fd;
 
     CHECK(answers("set reinit-bytes 2M", "ok"));
     CHECK_EQ(set_state(DEV, VFIO_SIM_PRE_COPY, &fd), 0);
-    CHECK(fails(ioctl(fd, SIM_MIG_GET_PRECOPY_INFO, &info), EINVAL));
+    CHECK(fails(ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info), EINVAL));
     /* Without the opt-in: flags are left alone, the data is dirty data. */
     CHECK(precopy_info_is(fd, 0xdead, 0xdead, MIB, 0));
     CHECK(answers("set reinit-at now", "ok"));
@@ -151,11 +151,11 @@ static void test_reinit(void)
     CHECK_EQ(set_state(DEV, VFIO_SIM_RUNNING, NULL), 0);
     close(fd);
 
-    CHECK_EQ(feature(DEV, SIM_FEATURE_SET | v2, NULL, 0), 0);
-    CHECK_EQ(feature(DEV, SIM_FEATURE_SET | v2, NULL, 0), 0);
+    CHECK_EQ(feature(DEV, FEATURE_SET | v2, NULL, 0), 0);
+    CHECK_EQ(feature(DEV, FEATURE_SET | v2, NULL, 0), 0);
     CHECK(answers("get v2-opted-in", "ok 1"));
     /* The opt-in stays until the device is closed. */
-    CHECK_EQ(ioctl(DEV, SIM_DEVICE_RESET), 0);
+    CHECK_EQ(ioctl(DEV, VFIO_DEVICE_RESET), 0);
     CHECK(answers("set precopy-v2 off", "ok"));
     CHECK(answers("get v2-opted-in", "ok 1"));
     CHECK(answers("set precopy-v2 on", "ok"));
@@ -204,7 +204,7 @@ static void test_data_fd_ends(void)
     CHECK_EQ(set_state(DEV, VFIO_SIM_STOP_COPY, &fd), 0);
     CHECK(fd >= 0);
     CHECK_EQ(read(fd, buf, 1000), 1000);
-    CHECK_EQ(ioctl(DEV, SIM_DEVICE_RESET), 0);
+    CHECK_EQ(ioctl(DEV, VFIO_DEVICE_RESET), 0);
     CHECK(fails(read(fd, buf, 1000), ENODEV));
     close(fd);
 }
