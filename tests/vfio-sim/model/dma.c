@@ -140,7 +140,7 @@ uint64_t vfio_sim_dma_stream_size(const VFIOSim *s)
 
 static uint64_t page_seed(const VFIOSimWindow *w, uint64_t iova, uint32_t n)
 {
-    return mix(mix(w->seed, iova), n);
+    return vfio_sim_mix(vfio_sim_mix(w->seed, iova), n);
 }
 
 void vfio_sim_dma_fill(VFIOSim *s, uint64_t iova, void *page)

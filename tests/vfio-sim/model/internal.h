@@ -152,7 +152,7 @@ struct VFIOSim {
     bool dma_written;
 };
 
-static inline uint64_t mix(uint64_t h, uint64_t w)
+static inline uint64_t vfio_sim_mix(uint64_t h, uint64_t w)
 {
     h = (h ^ w) * VFIO_SIM_PATTERN_STEP;
     return h ^ h >> 32;

@@ -15,7 +15,7 @@ int vfio_sim_init(VFIOSim *s, const VFIOSimConfig *cfg,
     s->hooks = *hooks;
     s->opaque = opaque;
     s->state = VFIO_SIM_RUNNING;
-    s->rng = mix(seed, VFIO_SIM_PATTERN_STEP) | 1;
+    s->rng = vfio_sim_mix(seed, VFIO_SIM_PATTERN_STEP) | 1;
     s->faults_left = cfg->fail_count;
     s->reinits_left = cfg->reinit_count;
     s->reinits_to_skip = cfg->reinit_skip;

@@ -143,7 +143,7 @@ static void session_open(VFIOSim *s, uint64_t now)
 {
     session_close(s);
     s->session = ++s->last_session;
-    s->nonce = mix(vfio_sim_random(s), now);
+    s->nonce = vfio_sim_mix(vfio_sim_random(s), now);
     s->session_bytes = 0;
     s->busy_until = 0;
     memset(&s->totals, 0, sizeof(s->totals));

@@ -40,11 +40,11 @@ static uint64_t data_sum(const VFIOSimFrame *f, const VFIOSimWindow *w)
     uint64_t i;
 
     for (i = 0; i < HEADER_WORDS; i++) {
-        h = mix(h, f->data[i]);
+        h = vfio_sim_mix(h, f->data[i]);
     }
     if (f->kind == VFIO_SIM_DMA) {
         for (i = 0; i < f->data[4]; i++) {
-            h = mix(h, w->count[f->first + i]);
+            h = vfio_sim_mix(h, w->count[f->first + i]);
         }
     }
     return h;
@@ -56,7 +56,7 @@ static uint64_t header_chain(const VFIOSimTotals *t, const uint64_t *header)
     int i;
 
     for (i = 0; i < H_CHAIN; i++) {
-        h = mix(h, header[i]);
+        h = vfio_sim_mix(h, header[i]);
     }
     return h;
 }
@@ -123,7 +123,7 @@ static bool make_frame(VFIOSim *s)
     h[H_OFFSET] = s->totals.bytes;
     h[H_LENGTH] = f->size - VFIO_SIM_UNIT;
     if (is_pattern(kind)) {
-        h[H_SEED] = mix(s->nonce, s->totals.frames);
+        h[H_SEED] = vfio_sim_mix(s->nonce, s->totals.frames);
         h[H_SUM] = vfio_sim_pattern_sum(h[H_SEED], h[H_LENGTH] / 8);
     } else {
         h[H_SUM] = data_sum(f, &s->dma);
@@ -307,7 +307,7 @@ static const char *rx_header(VFIOSim *s)
         return "frame makes no sense";
     }
     if (is_pattern(f->kind) &&
-        (h[H_SEED] != mix(s->nonce, seq) ||
+        (h[H_SEED] != vfio_sim_mix(s->nonce, seq) ||
          h[H_SUM] != vfio_sim_pattern_sum(h[H_SEED], h[H_LENGTH] / 8))) {
         return "frame has a wrong sum";
     }
