@@ -4,6 +4,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
+#include <limits.h>
+
 #include "model-fixture.h"
 
 #define PAGES 64
@@ -176,6 +178,73 @@ static void test_drop_log(void)
     CHECK_EQ(counter(s, "faults"), 1);
 }
 
+static void test_not_written(void)
+{
+    static const VFIOSimRange all = { 0, UINT64_MAX };
+    VFIOSim *s = device(window);
+    uint64_t iova;
+
+    CHECK_EQ(vfio_sim_log_start(s, 0, &all, 1), 0);
+    CHECK(vfio_sim_dma_next(s, 50 * MS, &iova));
+    vfio_sim_dma_done(s, iova, false);
+    CHECK_EQ(counter(s, "dma-unmapped"), 1);
+    CHECK_EQ(counter(s, "dma-pages-written"), 0);
+    reported = 0;
+    CHECK_EQ(vfio_sim_log_report(s, 0, 0, UINT64_MAX, true, report, NULL), 0);
+    CHECK(reported == 0);
+}
+
+static void test_without_dma(void)
+{
+    static const VFIOSimRange all = { 0, UINT64_MAX };
+    VFIOSim *s = device("");
+    uint64_t iova;
+
+    CHECK(!vfio_sim_dma_next(s, S, &iova));
+    CHECK_EQ(vfio_sim_log_start(s, 0, &all, 1), 0);
+    reported = 0;
+    CHECK_EQ(vfio_sim_log_report(s, 0, 0, UINT64_MAX, true, report, NULL), 0);
+    CHECK(reported == 0);
+    CHECK_EQ(counter(s, "log-reports"), 1);
+    CHECK_EQ(counter(s, "log-pages"), 0);
+}
+
+static void test_pause(void)
+{
+    VFIOSim *s = device(window);
+    uint64_t pages;
+
+    dma_until(s, 50 * MS, &pages);
+    CHECK_EQ(pages, 5);
+    /* The window stays: what was written is still a part of the stream. */
+    CHECK_EQ(set_key(s, 50 * MS, "dma-rate=0"), 0);
+    dma_until(s, 100 * MS, &pages);
+    CHECK_EQ(pages, 0);
+    CHECK_EQ(set_key(s, 100 * MS, "dma-rate=400K"), 0);
+    dma_until(s, 150 * MS, &pages);
+    CHECK_EQ(pages, 5);
+    CHECK_EQ(counter(s, "dma-pages-written"), 10);
+}
+
+static void test_out_of_memory(void)
+{
+    VFIOSim *s = device("stop-bytes=4K dma-base=1M dma-size=256K");
+    unsigned int i;
+    uint64_t pages;
+
+    /* The window and the logs */
+    for (i = 0; i <= VFIO_SIM_LOGS; i++) {
+        fail_allocation(i);
+        CHECK_EQ(set_key(s, 0, "dma-rate=400K"), -ENOMEM);
+        dma_until(s, S, &pages);
+        CHECK_EQ(pages, 0);
+    }
+    fail_allocation(UINT_MAX);
+    CHECK_EQ(set_key(s, S, "dma-rate=400K"), 0);
+    dma_until(s, S + 50 * MS, &pages);
+    CHECK_EQ(pages, 5);
+}
+
 static void test_large_window(void)
 {
     VFIOSim *s = device("dma-base=0 dma-size=4G dma-rate=1G stop-bytes=0");
@@ -206,6 +275,13 @@ static const TapCase cases[] = {
              "destinations verify the memory that a chain of sources wrote"),
     TAP_CASE("drop-log", test_drop_log,
              "drop-log-every leaves pages out of the log"),
+    TAP_CASE("not-written", test_not_written,
+             "a page without memory is counted, and not logged"),
+    TAP_CASE("without-dma", test_without_dma,
+             "a device without DMA has empty logs"),
+    TAP_CASE("pause", test_pause, "dma-rate can be set to 0 and back"),
+    TAP_CASE("out-of-memory", test_out_of_memory,
+             "allocations that fail leave a device without DMA"),
     TAP_CASE("large-window", test_large_window,
              "the window of 4 GiB is migrated in several frames"),
 };

@@ -4,6 +4,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
+#include <limits.h>
+
 #include "model-fixture.h"
 
 typedef struct Allocation {
@@ -20,11 +22,15 @@ static Device *devices;
 static Allocation *buffers;
 /* What the model has allocated, and not freed */
 static size_t model_bytes;
+static unsigned int allocations_left = UINT_MAX;
 static uint64_t seed;
 
 static void *model_alloc(void *opaque, size_t size)
 {
     (void)opaque;
+    if (!allocations_left--) {
+        return NULL;
+    }
     model_bytes += size;
     return calloc(1, size);
 }
@@ -62,7 +68,9 @@ VFIOSim *device(const char *keys)
         override(&cfg, k);
     }
     free(copy);
-    vfio_sim_init(&d->sim, &cfg, &hooks, NULL, ++seed, 0);
+    if (vfio_sim_init(&d->sim, &cfg, &hooks, NULL, ++seed, 0)) {
+        tap_bail_out("no device with %s", keys);
+    }
     d->next = devices;
     devices = d;
     return &d->sim;
@@ -89,6 +97,11 @@ void *buffer(size_t size)
     return a->data;
 }
 
+void fail_allocation(unsigned int n)
+{
+    allocations_left = n;
+}
+
 void model_tear_down(void)
 {
     while (devices) {
@@ -102,6 +115,7 @@ void model_tear_down(void)
     }
     CHECK_EQ(model_bytes, 0);
     model_bytes = 0;
+    allocations_left = UINT_MAX;
 }
 
 int set_key(VFIOSim *s, uint64_t now, const char *assignment)

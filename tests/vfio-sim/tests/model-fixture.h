@@ -35,6 +35,8 @@ VFIOSim *device_in_state(const char *keys, uint32_t state);
 /* Release a device before the end of the case. */
 void discard(VFIOSim *s);
 void *buffer(size_t size);
+/* After @n allocations the model's next one fails, in this case. */
+void fail_allocation(unsigned int n);
 
 /* @assignment: "key=value" */
 int set_key(VFIOSim *s, uint64_t now, const char *assignment);

@@ -131,18 +131,100 @@ static void seal_end(uint64_t *end, uint64_t chain_before)
     end[CHAIN] = hash(chain_before, end, CHAIN);
 }
 
+/* The first frame of a kind; @chain_before: the CHAIN of the one before it */
+static uint64_t *find_frame(uint64_t *stream, uint64_t kind,
+                            uint64_t *chain_before)
+{
+    uint64_t *frame = stream;
+
+    *chain_before = 0;
+    while (frame[SEQ_KIND] >> 56 != kind) {
+        *chain_before = frame[CHAIN];
+        frame += frame_words(frame);
+    }
+    return frame;
+}
+
+/* Each of these values is refused with the header's hash right. */
+static void check_header_word(unsigned int kind, unsigned int word,
+                              const uint64_t *values, size_t n)
+{
+    size_t words, i;
+    uint64_t *stream = stream_of(all_kinds, &words);
+    uint64_t chain_before, good;
+    uint64_t *frame = find_frame(stream, kind, &chain_before);
+
+    good = frame[word];
+    for (i = 0; i < n; i++) {
+        frame[word] = values[i];
+        frame[CHAIN] = hash(chain_before, frame, CHAIN);
+        if (is_accepted((uint8_t *)stream, words * 8)) {
+            tap_fail("kind %u: word %u may be 0x%llx", kind, word,
+                     (unsigned long long)values[i]);
+        }
+    }
+    frame[word] = good;
+    frame[CHAIN] = hash(chain_before, frame, CHAIN);
+    CHECK(is_accepted((uint8_t *)stream, words * 8));
+}
+
+static void test_wrong_headers(void)
+{
+    static const uint64_t kinds[] = {
+        (uint64_t)KINDS << 56, 255ull << 56, (uint64_t)KIND_END << 56,
+        (uint64_t)KIND_DMA << 56,
+    };
+    static const uint64_t lengths[] = {
+        0, 63, 65, 192, MIB, 2 * MIB, UINT64_MAX, UINT64_MAX - 63, 1ull << 63,
+    };
+    static const uint64_t numbers[] = { 0, 1, UINT64_MAX };
+
+    check_header_word(KIND_INITIAL, SEQ_KIND, kinds, TAP_SIZE(kinds));
+    check_header_word(KIND_INITIAL, LENGTH, lengths, TAP_SIZE(lengths));
+    check_header_word(KIND_DMA, LENGTH, lengths, TAP_SIZE(lengths));
+    check_header_word(KIND_END, LENGTH, lengths, TAP_SIZE(lengths));
+    check_header_word(KIND_STOPPED, OFFSET, numbers, TAP_SIZE(numbers));
+    check_header_word(KIND_INITIAL, SEED, numbers, TAP_SIZE(numbers));
+    check_header_word(KIND_INITIAL, SUM, numbers, TAP_SIZE(numbers));
+    check_header_word(KIND_DMA, SUM, numbers, TAP_SIZE(numbers));
+    check_header_word(KIND_END, SUM, numbers, TAP_SIZE(numbers));
+}
+
+/* Words of a DMA frame's payload: base, seed, pages, first, number */
+static void test_wrong_window(void)
+{
+    static const struct {
+        unsigned int word;
+        uint64_t value;
+    } wrong[] = {
+        { 0, MIB + 1 }, { 2, 0 }, { 2, 1ull << 21 }, { 2, UINT64_MAX },
+        { 3, 1 }, { 3, 17 }, { 4, 15 }, { 4, 17 }, { 4, UINT64_MAX },
+    };
+    size_t words, i;
+    uint64_t *stream = stream_of(all_kinds, &words);
+    uint64_t chain_before;
+    uint64_t *payload = find_frame(stream, KIND_DMA, &chain_before) + WORDS;
+
+    for (i = 0; i < TAP_SIZE(wrong); i++) {
+        uint64_t good = payload[wrong[i].word];
+
+        payload[wrong[i].word] = wrong[i].value;
+        if (is_accepted((uint8_t *)stream, words * 8)) {
+            tap_fail("word %u may be 0x%llx", wrong[i].word,
+                     (unsigned long long)wrong[i].value);
+        }
+        payload[wrong[i].word] = good;
+    }
+    CHECK(is_accepted((uint8_t *)stream, words * 8));
+}
+
 static void test_wrong_totals(void)
 {
-    size_t words, pos = 0, i;
+    size_t words, i;
     uint64_t *stream = stream_of(all_kinds, &words);
-    uint64_t chain_before = 0;
-    uint64_t *end;
+    uint64_t chain_before;
+    uint64_t *end = find_frame(stream, KIND_END, &chain_before);
 
-    while (stream[pos + SEQ_KIND] >> 56 != KIND_END) {
-        chain_before = stream[pos + CHAIN];
-        pos += frame_words(stream + pos);
-    }
-    end = stream + pos;
     seal_end(end, chain_before);
     CHECK(is_accepted((uint8_t *)stream, words * 8));
     for (i = 0; i < WORDS; i++) {
@@ -158,6 +240,10 @@ static void test_wrong_totals(void)
 static const TapCase cases[] = {
     TAP_CASE("frames", test_frames,
              "headers, payloads and totals of all kinds of frames"),
+    TAP_CASE("wrong-headers", test_wrong_headers,
+             "wrong headers are refused, even with valid hashes"),
+    TAP_CASE("wrong-window", test_wrong_window,
+             "impossible DMA windows are refused"),
     TAP_CASE("wrong-totals", test_wrong_totals,
              "wrong totals at the end are refused, even with valid hashes"),
 };

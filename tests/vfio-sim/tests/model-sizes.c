@@ -171,6 +171,22 @@ static void test_read_rate(void)
     CHECK(now > 620 * MS && now < 660 * MS);
 }
 
+static void test_read_rate_idle(void)
+{
+    VFIOSim *s = device("stop-bytes=64M read-rate=100M");
+    static uint8_t buf[MIB];
+    uint64_t wait;
+    int i;
+
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_STOP_COPY), 0);
+    /* What was not read in a pause is not read faster after it. */
+    for (i = 0; i < 3; i++) {
+        CHECK_EQ(vfio_sim_read(s, session_of(s), i * 10 * S, buf, 100 * KIB,
+                               &wait), 100 * KIB);
+        CHECK_EQ(wait, vfio_sim_rate_ns(100 * MIB, 100 * KIB));
+    }
+}
+
 static void test_counters(void)
 {
     VFIOSim *s = device("");
@@ -203,6 +219,8 @@ static const TapCase cases[] = {
              "bytes for a time, and time for bytes, saturate"),
     TAP_CASE("read-rate", test_read_rate,
              "read-rate limits how fast data can be read"),
+    TAP_CASE("read-rate-idle", test_read_rate_idle,
+             "a pause between reads does not make the next ones faster"),
     TAP_CASE("counters", test_counters,
              "each key and counter has a name of its own and a value"),
 };

@@ -140,6 +140,21 @@ static void test_migration_flags(void)
                                     VFIO_SIM_MIG_P2P | VFIO_SIM_MIG_PRE_COPY);
 }
 
+static void test_latency(void)
+{
+    VFIOSim *s = device("latency-stop=1 latency-running=2 latency-stop-copy=3 "
+                        "latency-resuming=4 latency-running-p2p=5 "
+                        "latency-pre-copy=6 latency-pre-copy-p2p=3600000");
+
+    CHECK_EQ(vfio_sim_latency(s, VFIO_SIM_STOP), 1 * MS);
+    CHECK_EQ(vfio_sim_latency(s, VFIO_SIM_RUNNING), 2 * MS);
+    CHECK_EQ(vfio_sim_latency(s, VFIO_SIM_STOP_COPY), 3 * MS);
+    CHECK_EQ(vfio_sim_latency(s, VFIO_SIM_RESUMING), 4 * MS);
+    CHECK_EQ(vfio_sim_latency(s, VFIO_SIM_RUNNING_P2P), 5 * MS);
+    CHECK_EQ(vfio_sim_latency(s, VFIO_SIM_PRE_COPY), 6 * MS);
+    CHECK_EQ(vfio_sim_latency(s, VFIO_SIM_PRE_COPY_P2P), 3600 * S);
+}
+
 static void test_reset(void)
 {
     VFIOSim *s = device_in_state("", VFIO_SIM_ERROR);
@@ -191,6 +206,7 @@ static const TapCase cases[] = {
              "only the next state of an arc can be entered"),
     TAP_CASE("migration-flags", test_migration_flags,
              "precopy and p2p set the migration flags"),
+    TAP_CASE("latency", test_latency, "each state has its own latency"),
     TAP_CASE("reset", test_reset,
              "a reset leaves ERROR, ends the session, and is counted"),
     TAP_CASE("stop-without-precopy", test_stop_without_precopy,

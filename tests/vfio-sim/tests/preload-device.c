@@ -95,6 +95,19 @@ static void test_pci_function(void)
     CHECK_EQ(ioctl(DEV, VFIO_DEVICE_RESET), 0);
 }
 
+static void test_set_irqs(void)
+{
+    struct vfio_irq_set set = {
+        .argsz = sizeof(set) - 1, .index = VFIO_PCI_REQ_IRQ_INDEX
+    };
+
+    CHECK(fails(ioctl(DEV, VFIO_DEVICE_SET_IRQS, &set), EINVAL));
+    set.argsz++;
+    CHECK_EQ(ioctl(DEV, VFIO_DEVICE_SET_IRQS, &set), 0);
+    set.index = VFIO_PCI_NUM_IRQS;
+    CHECK(fails(ioctl(DEV, VFIO_DEVICE_SET_IRQS, &set), EINVAL));
+}
+
 static void test_features(void)
 {
     struct vfio_device_feature_migration mig = { 0 };
@@ -177,6 +190,7 @@ static const TapCase cases[] = {
              "a device that is added to KVM does not reach the kernel"),
     TAP_CASE("pci-function", test_pci_function,
              "regions, configuration space, BAR and interrupts"),
+    TAP_CASE("set-irqs", test_set_irqs, "arguments of VFIO_DEVICE_SET_IRQS"),
     TAP_CASE("features", test_features, "VFIO_DEVICE_FEATURE"),
     TAP_CASE("v2-opt-in", test_v2_opt_in,
              "MIG_PRECOPY_INFOv2: arguments, and where it is not offered"),

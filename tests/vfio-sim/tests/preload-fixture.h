@@ -28,10 +28,11 @@
 enum {
     NEEDS_UNBOUND = 1 << 0,     /* devices that are not bound */
     NEEDS_UNMAPPED = 1 << 1,    /* address spaces without memory */
+    NEEDS_OLD_IOMMUFD = 1 << 2, /* change-process=off */
 };
 
 extern const TapGroup preload_device, preload_iommufd, preload_control,
-    preload_migration;
+    preload_timing, preload_migration;
 
 /* Of the first device: its address space, and its page table in that */
 extern uint32_t ioas, hwpt;

@@ -4,6 +4,9 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -40,6 +43,11 @@ static void test_attach(void)
     hw.dev_id = dev_id;
     CHECK_EQ(ioctl(IOMMU, IOMMU_GET_HW_INFO, &hw), 0);
     CHECK_EQ(hw.out_capabilities, IOMMU_HW_CAP_DIRTY_TRACKING);
+    memset(&ranges, 0xff, sizeof(ranges));
+    hw.data_len = sizeof(ranges[0]);
+    hw.data_uptr = (uintptr_t)ranges;
+    CHECK_EQ(ioctl(IOMMU, IOMMU_GET_HW_INFO, &hw), 0);
+    CHECK(!ranges[0].start && !ranges[0].last && ranges[1].start);
     hw.dev_id = 12345;
     CHECK(fails(ioctl(IOMMU, IOMMU_GET_HW_INFO, &hw), ENOENT));
 
@@ -103,6 +111,50 @@ static void test_map(void)
     m.user_va = (uintptr_t)ram2;
     m.length = RAM;
     CHECK_EQ(ioctl(IOMMU, IOMMU_IOAS_MAP, &m), 0);
+}
+
+static void test_map_file(void)
+{
+    static uint8_t written[WINDOW / 4];
+    struct iommu_ioas_map_file m = {
+        .size = sizeof(m), .ioas_id = ioas,
+        .flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE,
+        .fd = -1, .start = 4096, .length = sizeof(written), .iova = WINDOW,
+    };
+    struct iommu_ioas_unmap u = {
+        .size = sizeof(u), .ioas_id = ioas, .iova = WINDOW,
+        .length = sizeof(written),
+    };
+    static const uint8_t zeros[4096];
+    int fd = memfd_create("memory", MFD_CLOEXEC);
+    size_t i, pages = 0;
+
+    CHECK_EQ(ftruncate(fd, 4096 + sizeof(written)), 0);
+    CHECK(fails(ioctl(IOMMU, IOMMU_IOAS_MAP_FILE, &m), EBADF));
+    m.fd = fd;
+    CHECK_EQ(ioctl(IOMMU, IOMMU_IOAS_MAP_FILE, &m), 0);
+    CHECK(fails(ioctl(IOMMU, IOMMU_IOAS_MAP_FILE, &m), EEXIST));
+
+    CHECK(answers("set dma-rate 200M", "ok"));
+    wait_for_pages(500);
+    CHECK(answers("set dma-rate 0", "ok"));
+    CHECK_EQ(ioctl(IOMMU, IOMMU_IOAS_UNMAP, &u), 0);
+    /* Written to the file, from its offset */
+    CHECK_EQ(pread(fd, written, 4096, 0), 4096);
+    CHECK(!memcmp(written, zeros, 4096));
+    CHECK_EQ(pread(fd, written, sizeof(written), 4096), sizeof(written));
+    for (i = 0; i < sizeof(written); i += 4096) {
+        pages += memcmp(written + i, zeros, 4096) != 0;
+    }
+    CHECK(pages > 100 && pages <= counter("dma-pages-written"));
+    close(fd);
+}
+
+static void test_old_iommufd(void)
+{
+    struct iommu_ioas_iova_ranges r = { .size = sizeof(r) };
+
+    CHECK(fails(ioctl(IOMMU, IOMMU_IOAS_CHANGE_PROCESS, &r), ENOTTY));
 }
 
 static int get_dirty(uint64_t *bitmap, uint32_t flags)
@@ -250,6 +302,12 @@ static const TapCase cases[] = {
              .needs = NEEDS_UNBOUND),
     TAP_CASE("map", test_map, "mapping and unmapping memory",
              .needs = NEEDS_UNMAPPED),
+    TAP_CASE("map-file", test_map_file,
+             "a file is mapped as memory, and the device writes it",
+             .needs = NEEDS_UNMAPPED),
+    TAP_CASE("old-iommufd", test_old_iommufd,
+             "change-process=off: IOMMU_IOAS_CHANGE_PROCESS fails",
+             .needs = NEEDS_OLD_IOMMUFD),
     TAP_CASE("detach-keeps-dirty", test_detach_keeps_dirty,
              "a page table keeps its dirty bits when a device is detached"),
     TAP_CASE("dirty-arguments", test_dirty_arguments,

@@ -105,6 +105,46 @@ static void test_migrate(void)
     CHECK(counter("dma-verified") > 500);
 }
 
+static void copy_stream(int out, int in)
+{
+    static uint8_t buf[MIB];
+    ssize_t n;
+
+    while ((n = read(out, buf, sizeof(buf))) > 0) {
+        CHECK_EQ(write(in, buf, n), n);
+    }
+    CHECK_EQ(n, 0);
+}
+
+static void test_mismatch(void)
+{
+    uint64_t written, i, pages = 0;
+    int out, in;
+
+    CHECK(answers("set dma-rate 200M", "ok"));
+    wait_for_pages(100);
+    CHECK_EQ(set_state(DEV, VFIO_SIM_STOP_COPY, &out), 0);
+    written = counter("dma-pages-written");
+    CHECK_EQ(set_state(DEV2, VFIO_SIM_RESUMING, &in), 0);
+    copy_stream(out, in);
+
+    /* Half of the memory is copied. */
+    for (i = WINDOW; i < WINDOW + 4 * MIB; i += 4096) {
+        static const uint8_t zeros[4096];
+
+        pages += memcmp(ram + i, zeros, 4096) != 0;
+    }
+    CHECK(pages > 10 && pages <= written);
+    memcpy(ram2 + WINDOW, ram + WINDOW, 2 * MIB);
+    CHECK_EQ(set_state(DEV2, VFIO_SIM_RUNNING, NULL), 0);
+    control_device(2);
+    CHECK(counter("dma-mismatched") > 0);
+    CHECK(counter("dma-verified") > 0);
+    CHECK_EQ(counter("dma-mismatched") + counter("dma-verified"), pages);
+    close(out);
+    close(in);
+}
+
 static bool precopy_info_is(int fd, uint32_t before, uint32_t flags,
                             uint64_t initial, uint64_t dirty)
 {
@@ -212,6 +252,8 @@ static void test_data_fd_ends(void)
 static const TapCase cases[] = {
     TAP_CASE("with-dma", test_migrate,
              "a migration to a second device, while the first writes memory"),
+    TAP_CASE("mismatch", test_mismatch,
+             "memory that is not what the source wrote is counted"),
     TAP_CASE("reinit", test_reinit,
              "re-initialisations without and with the opt-in"),
     TAP_CASE("data-fd-ends", test_data_fd_ends,

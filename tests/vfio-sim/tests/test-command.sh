@@ -176,6 +176,47 @@ check_run()
         "${run[@]}" -n -d default -i change-process=off -- echo
 }
 
+# with_library IOMMUFD DEVICES: start a program with the library by hand
+with_library()
+{
+    LD_PRELOAD=$library VFIO_SIM_IOMMUFD=$1 VFIO_SIM_DEVICES=$2 \
+        "$user" </dev/null
+}
+
+# The descriptor of the device is open already
+with_used_descriptor()
+{
+    with_library "$@" 101</dev/null
+}
+
+check_library()
+{
+    local longest
+
+    longest=$(printf 'x%.0s' {1..100})
+    check library/environment 0 "" with_library fd=100 fd=101
+    check library/iommufd-without-fd 2 "VFIO_SIM_IOMMUFD: fd=N is missing" \
+        with_library change-process=on fd=101
+    check library/iommufd-option 2 "VFIO_SIM_IOMMUFD: unknown option 'x=y'" \
+        with_library fd=100,x=y fd=101
+    check library/device-without-fd 2 "VFIO_SIM_DEVICES: fd=N is missing" \
+        with_library fd=100 "fd=101;stop-bytes=1M"
+    check library/bad-fd 2 "fd=1x is not a usable file descriptor" \
+        with_library fd=100 fd=1x
+    check library/fd-used-twice 2 "file descriptor 101 is used twice" \
+        with_library fd=100 "fd=101;fd=101"
+    check library/fd-in-use 2 "file descriptor 101 is in use: /dev/null" \
+        with_used_descriptor fd=100 fd=101
+    check library/bad-key 2 "unknown key 'a'" \
+        with_library fd=100 fd=101,a=b
+    check library/bad-combination 2 "must be multiples of 4096" \
+        with_library fd=100 fd=101,dma-base=1
+    check library/bad-profile 2 "bad.profile:2:" \
+        with_library fd=100 "fd=101,profile=$tmp/bad.profile"
+    check library/long-socket-path 2 "path of a socket is too long" \
+        with_library fd=100 "fd=101,control=/$longest$longest"
+}
+
 set_and_get()
 {
     "${ctl[@]}" set stop-bytes=3M report-stop=growing &&
@@ -187,6 +228,30 @@ wait_and_set()
     "${ctl[@]}" wait "stop-bytes>=4194304" 20 &
     sleep 0.1
     "${ctl[@]}" set stop-bytes=4M && wait $!
+}
+
+# Sockets that a killed program has left are replaced
+replace_sockets()
+{
+    local dir=$tmp/killed pid
+
+    mkfifo "$tmp/fifo"
+    exec 9<>"$tmp/fifo"
+    "${run[@]}" -c "$dir" -d default -- "$user" <&9 &
+    pid=$!
+    "$vfio_sim" ctl "$dir/dev0.sock" wait state=running 20
+    kill -KILL "$pid"
+    wait "$pid"
+    test -S "$dir/dev0.sock" || return
+    "${run[@]}" -c "$dir" -d default,stop-bytes=7M -- "$user" <&9 9<&- &
+    pid=$!
+    until "$vfio_sim" ctl "$dir/dev0.sock" get stop-bytes 2>/dev/null; do
+        kill -0 "$pid" || return
+        sleep 0.05
+    done
+    kill "$pid"
+    wait "$pid"
+    exec 9<&-
 }
 
 # With a device whose sockets are there until the input of its program ends
@@ -231,6 +296,7 @@ check_control()
     check run/socket-is-removed 1 "" test -e "$tmp/ctl/dev0.sock"
     mkdir -p "$tmp/ctl"
     echo precious >"$tmp/ctl/dev0.sock"
+    check run/sockets-are-replaced 0 "stop-bytes=7340032" replace_sockets
     check run/control-is-a-file 2 \
         "control=$tmp/ctl/dev0.sock exists, and is not a socket" \
         "${run[@]}" -c "$tmp/ctl" -d default -- "$user"
@@ -241,6 +307,7 @@ check_help
 check_keys
 check_profiles
 check_run
+check_library
 check_control
 if [ $list = no ]; then
     echo "1..$count"

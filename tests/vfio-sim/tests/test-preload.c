@@ -19,18 +19,19 @@
 static const char *library;
 
 static const TapGroup *const groups[] = {
-    &preload_device, &preload_iommufd, &preload_control, &preload_migration,
-    NULL
+    &preload_device, &preload_iommufd, &preload_control, &preload_timing,
+    &preload_migration, NULL
 };
 
 static void run_with_library(const char *full_name, const TapCase *c)
 {
+    const char *iommufd = c->needs & NEEDS_OLD_IOMMUFD ?
+                          "fd=100,change-process=off" : "fd=100";
     char dir[] = "/tmp/vfio-sim-test-XXXXXX";
     char *devices;
     int status;
     pid_t pid;
 
-    (void)c;
     if (!mkdtemp(dir) ||
         asprintf(&devices, "fd=%d,control=%s/1,dma-base=%llu,dma-size=4M,"
                  "initial-bytes=1M,stop-bytes=4M,dirty-log=both;"
@@ -42,7 +43,7 @@ static void run_with_library(const char *full_name, const TapCase *c)
     pid = fork();
     if (!pid) {
         setenv("LD_PRELOAD", library, 1);
-        setenv("VFIO_SIM_IOMMUFD", "fd=100", 1);
+        setenv("VFIO_SIM_IOMMUFD", iommufd, 1);
         setenv("VFIO_SIM_DEVICES", devices, 1);
         setenv("VFIO_SIM_TEST_DIR", dir, 1);
         execl("/proc/self/exe", "test-vfio-sim-preload", "--child",
