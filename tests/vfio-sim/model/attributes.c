@@ -153,6 +153,9 @@ const VFIOSimAttribute vfio_sim_attributes[] = {
     BOOL("precopy", precopy, GROUP("States"),
          .doc = "has the PRE_COPY states"),
     BOOL("p2p", p2p, .doc = "has the P2P states"),
+    BOOL("p2p-stops", p2p_stops,
+         .doc = "the P2P states stop the device, so that entering one from "
+                "STOP takes no time"),
     BOOL("precopy-v2", precopy_v2,
          .doc = "the kernel has VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2"),
 
@@ -166,6 +169,9 @@ const VFIOSimAttribute vfio_sim_attributes[] = {
          .doc = "how fast dirty data appears in PRE_COPY"),
     LIMIT("dirty-ceiling", dirty_ceiling, "unlimited", .max = 1ull << 60,
           .doc = "most dirty data that appears by itself"),
+    MS("dirty-refill-every", dirty_refill_every, EFFECT(REFILL),
+       .doc = "once all precopy data has been read, all of it is dirty again, "
+              "but not more often than this; 0 for never"),
     SIZE("stop-bytes", stop_bytes, EFFECT(STOP), .max = 1ull << 60,
          .doc = "data that can only be read while stopped, at least 128; "
                 "set while stopped: what is left"),
@@ -226,6 +232,9 @@ const VFIOSimAttribute vfio_sim_attributes[] = {
            .doc = "dirty bytes that the precopy query reports"),
     REPORT("report-stop", report_stop,
            .doc = "length that the stop-copy length query reports"),
+    MS("report-max-age", report_max_age,
+       .doc = "the queries report sizes that are up to so old; 0 for the "
+              "present ones"),
     COUNT("drop-log-every", drop_log_every,
           .doc = "leave every Nth written page out of the dirty log"),
     ENUM("fail-state", fail_state, names_fail_state, EFFECT(FAIL),

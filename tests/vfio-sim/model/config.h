@@ -91,10 +91,12 @@ typedef struct VFIOSimReport {
 typedef struct VFIOSimConfig {
     bool precopy;
     bool p2p;
+    bool p2p_stops;
     uint64_t initial_bytes;
     uint64_t dirty_bytes;
     uint64_t dirty_rate;
     uint64_t dirty_ceiling;
+    uint64_t dirty_refill_every;
     uint64_t stop_bytes;
     uint64_t read_rate;
     uint64_t write_rate;
@@ -117,6 +119,7 @@ typedef struct VFIOSimConfig {
     VFIOSimReport report_initial;
     VFIOSimReport report_dirty;
     VFIOSimReport report_stop;
+    uint64_t report_max_age;
     uint32_t fail_state;
     uint64_t fail_count;
     uint32_t fail_into;
@@ -138,6 +141,7 @@ enum {
     VFIO_SIM_EFFECT_REINIT_AT = 1 << 6,
     /* the period was set */
     VFIO_SIM_EFFECT_REINIT_EVERY = 1 << 7,
+    VFIO_SIM_EFFECT_REFILL = 1 << 8,
 };
 
 void vfio_sim_config_default(VFIOSimConfig *cfg);

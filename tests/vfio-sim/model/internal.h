@@ -55,6 +55,13 @@ typedef struct VFIOSimStats {
     uint64_t log_pages;
 } VFIOSimStats;
 
+/* What a query found, for "report-max-age" */
+typedef struct VFIOSimCache {
+    bool valid;
+    uint64_t since;
+    uint64_t size[2];
+} VFIOSimCache;
+
 /* A page log: one bit for each page of the DMA window */
 typedef struct VFIOSimLog {
     bool on;
@@ -122,7 +129,11 @@ struct VFIOSim {
     /* saving: what no frame was made of yet */
     uint64_t left[VFIO_SIM_KINDS];
     uint64_t dirty_since;
+    uint64_t refill_due;
     uint64_t dma_next;
+
+    VFIOSimCache precopy_cache;
+    VFIOSimCache length_cache;
 
     /*
      * Re-initialisation.  @first_left is what is left of the initial data

@@ -135,6 +135,9 @@ int vfio_sim_configure(VFIOSim *s, uint64_t now, const VFIOSimConfig *cfg,
     if (effects & VFIO_SIM_EFFECT_REINIT_EVERY) {
         s->reinit_due = now + cfg->reinit_every * NS_PER_MS;
     }
+    if (effects & VFIO_SIM_EFFECT_REFILL) {
+        s->refill_due = now + cfg->dirty_refill_every * NS_PER_MS;
+    }
     if (is_saving(s->state) && s->left[VFIO_SIM_END]) {
         configure_session(s, effects);
     }

@@ -37,6 +37,8 @@ void vfio_sim_reinit(VFIOSim *s, uint64_t now)
     s->frame.subsumed |= s->frame.kind == VFIO_SIM_DIRTY;
     s->dirty_since = now;
     s->reinit_shown = true;
+    /* no flag without the data that it is about */
+    s->precopy_cache.valid = false;
     s->stats.reinits++;
 }
 
@@ -65,12 +67,28 @@ void vfio_sim_dirty_tick(VFIOSim *s, uint64_t now)
     s->dirty_since += vfio_sim_rate_ns(s->cfg.dirty_rate, bytes);
 }
 
+/* The device has to be read again, from its beginning to its end. */
+static void refill_tick(VFIOSim *s, uint64_t now)
+{
+    uint64_t period = s->cfg.dirty_refill_every * NS_PER_MS;
+
+    if (!period || !is_precopy(s->state) || now < s->refill_due ||
+        initial_left(s) || s->left[VFIO_SIM_DIRTY] ||
+        in_flight(s, VFIO_SIM_DIRTY)) {
+        return;
+    }
+    s->left[VFIO_SIM_DIRTY] = round_unit(s->cfg.initial_bytes) +
+                              round_unit(s->cfg.dirty_bytes);
+    s->refill_due = now + period;
+}
+
 /* Let time pass: dirty data appears, and a re-initialisation may be due. */
 void vfio_sim_tick(VFIOSim *s, uint64_t now)
 {
     uint64_t period = s->cfg.reinit_every * NS_PER_MS;
 
     vfio_sim_dirty_tick(s, now);
+    refill_tick(s, now);
     if (s->state == VFIO_SIM_PRE_COPY && period && now >= s->reinit_due) {
         s->reinit_due += ((now - s->reinit_due) / period + 1) * period;
         vfio_sim_reinit(s, now);
@@ -100,6 +118,21 @@ void vfio_sim_sizes(VFIOSim *s, uint64_t now, uint64_t *initial,
             *stop += s->left[i] + in_flight(s, i);
         }
     }
+}
+
+/* Replace the sizes by older ones, if these are not too old. */
+static void use_cache(VFIOSim *s, VFIOSimCache *cache, uint64_t now,
+                      uint64_t *a, uint64_t *b)
+{
+    if (!cache->valid ||
+        now - cache->since >= s->cfg.report_max_age * NS_PER_MS) {
+        cache->valid = true;
+        cache->since = now;
+        cache->size[0] = *a;
+        cache->size[1] = *b;
+    }
+    *a = cache->size[0];
+    *b = cache->size[1];
 }
 
 static int report(VFIOSim *s, VFIOSimReport *how, uint64_t *value)
@@ -161,6 +194,7 @@ int vfio_sim_precopy_info(VFIOSim *s, uint32_t session, uint64_t now,
         *initial = min64(left, s->first_left);
         *dirty = add_sat(*dirty, left - *initial);
     }
+    use_cache(s, &s->precopy_cache, now, initial, dirty);
     if (report(s, &s->cfg.report_initial, initial) ||
         report(s, &s->cfg.report_dirty, dirty)) {
         return -EIO;
@@ -194,6 +228,7 @@ int vfio_sim_data_size(VFIOSim *s, uint64_t now, uint64_t *length)
     vfio_sim_sizes(s, now, &initial, &dirty, &stop);
     /* All that would have to be read if the device were stopped now */
     *length = add_sat(add_sat(initial, dirty), stop);
+    use_cache(s, &s->length_cache, now, length, &stop);
     if (report(s, &s->cfg.report_stop, length)) {
         return -EIO;
     }

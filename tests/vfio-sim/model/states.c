@@ -17,10 +17,20 @@ const char *const vfio_sim_state_names[VFIO_SIM_STATES] = {
     [VFIO_SIM_PRE_COPY_P2P] = "pre-copy-p2p",
 };
 
-static bool is_stopped(uint32_t state)
+static bool is_stopped(const VFIOSim *s, uint32_t state)
 {
-    return state == VFIO_SIM_STOP || state == VFIO_SIM_STOP_COPY ||
-           state == VFIO_SIM_RESUMING || state == VFIO_SIM_ERROR;
+    switch (state) {
+    case VFIO_SIM_STOP:
+    case VFIO_SIM_STOP_COPY:
+    case VFIO_SIM_RESUMING:
+    case VFIO_SIM_ERROR:
+        return true;
+    case VFIO_SIM_RUNNING_P2P:
+    case VFIO_SIM_PRE_COPY_P2P:
+        return s->cfg.p2p_stops;
+    default:
+        return false;
+    }
 }
 
 static bool state_known(const VFIOSim *s, uint32_t state)
@@ -121,6 +131,11 @@ int vfio_sim_next_state(const VFIOSim *s, uint32_t target, uint32_t *next)
 
 uint64_t vfio_sim_latency(const VFIOSim *s, uint32_t next)
 {
+    if (s->state == VFIO_SIM_STOP && next == VFIO_SIM_RUNNING_P2P &&
+        s->cfg.p2p_stops) {
+        /* it is stopped before and after */
+        return 0;
+    }
     return s->cfg.latency[next] * NS_PER_MS;
 }
 
@@ -137,6 +152,7 @@ static void session_close(VFIOSim *s)
     memset(s->left, 0, sizeof(s->left));
     s->first_left = 0;
     s->reinit_shown = false;
+    s->precopy_cache.valid = false;
 }
 
 static void session_open(VFIOSim *s, uint64_t now)
@@ -219,6 +235,7 @@ int vfio_sim_enter(VFIOSim *s, uint64_t now, uint32_t next)
             s->left[VFIO_SIM_END] = VFIO_SIM_END_SIZE;
             s->first_left = s->left[VFIO_SIM_INITIAL];
             s->reinit_due = now + s->cfg.reinit_every * NS_PER_MS;
+            s->refill_due = now + s->cfg.dirty_refill_every * NS_PER_MS;
         }
     }
     if (next == VFIO_SIM_STOP_COPY) {
@@ -230,10 +247,11 @@ int vfio_sim_enter(VFIOSim *s, uint64_t now, uint32_t next)
                     s->left[VFIO_SIM_DMA] + s->left[VFIO_SIM_END]);
     }
 
-    if (is_stopped(next) && !is_stopped(from)) {
+    if (is_stopped(s, next) && !is_stopped(s, from)) {
         s->stats.stopped_at_us = now / 1000;
     }
-    if (next == VFIO_SIM_RUNNING && from != VFIO_SIM_PRE_COPY) {
+    if ((next == VFIO_SIM_RUNNING && from != VFIO_SIM_PRE_COPY) ||
+        (next == VFIO_SIM_PRE_COPY && is_stopped(s, from))) {
         s->stats.running_at_us = now / 1000;
     }
     s->state = next;

@@ -24,7 +24,7 @@
 #define FLAGS_BEFORE    0x5a5a0000u
 
 extern const TapGroup model_states, model_sizes, model_stream, model_faults,
-    model_format, model_reinit, model_dma;
+    model_format, model_reinit, model_dma, model_drivers;
 
 void model_tear_down(void);
 

@@ -8,7 +8,7 @@
 
 static const TapGroup *const groups[] = {
     &model_states, &model_sizes, &model_stream, &model_format, &model_faults,
-    &model_reinit, &model_dma, NULL
+    &model_reinit, &model_dma, &model_drivers, NULL
 };
 
 static const TapProgram program = {
