@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "conformance-fixture.h"
-#include "control.h"
+#include "client/control.h"
 
 /* The library's descriptors */
 #define FD_IOMMU        100
@@ -43,17 +43,29 @@ static int sysfs_open(const char *key, int flags)
     return open(path, flags);
 }
 
+static VFIOSimControl *control(void)
+{
+    static VFIOSimControl *client;
+    char err[256];
+
+    if (!client) {
+        client = vfio_sim_control_open(target.control, 0, err, sizeof(err));
+        if (!client) {
+            tap_bail_out("%s", err);
+        }
+    }
+    return client;
+}
+
 int try_set(const char *key, const char *value)
 {
     int fd, ret;
 
     if (!target.sysfs) {
-        char line[256], answer[256];
+        char err[256];
 
-        snprintf(line, sizeof(line), "set %s %s", key, value);
-        control_request(target.control, line, answer, sizeof(answer));
-        if (strncmp(answer, "ok", 2)) {
-            return strstr(answer, "is using it now") ? EBUSY : EINVAL;
+        if (vfio_sim_control_set(control(), key, value, err, sizeof(err))) {
+            return strstr(err, "is using it now") ? EBUSY : EINVAL;
         }
         return 0;
     }
@@ -73,15 +85,7 @@ int try_get(const char *key, char *value, size_t len)
 
     *value = 0;
     if (!target.sysfs) {
-        char line[256], answer[256];
-
-        snprintf(line, sizeof(line), "get %s", key);
-        control_request(target.control, line, answer, sizeof(answer));
-        if (strncmp(answer, "ok ", 3)) {
-            return EINVAL;
-        }
-        snprintf(value, len, "%s", answer + 3);
-        return 0;
+        return vfio_sim_control_get(control(), key, value, len) ? EINVAL : 0;
     }
     fd = sysfs_open(key, O_RDONLY);
     if (fd < 0) {

@@ -9,7 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-#include "control.h"
+#include "client/control.h"
 #include "preload-fixture.h"
 
 uint32_t ioas, hwpt, ioas2;
@@ -96,18 +96,24 @@ void control_device(int n)
              n);
 }
 
-void request(const char *line, char *answer, size_t len)
+int request(const char *line, char *answer, size_t len)
 {
-    control_request(control, line, answer, len);
+    VFIOSimControl *c = vfio_sim_control_open(control, 0, answer, len);
+    int ret = c ? vfio_sim_control_request(c, line, answer, len) : -1;
+
+    vfio_sim_control_close(c);
+    return ret;
 }
 
 bool answers(const char *line, const char *expected)
 {
-    char answer[4096];
+    char answer[4096], text[4110];
+    int ret = request(line, answer, sizeof(answer));
 
-    request(line, answer, sizeof(answer));
-    if (strcmp(answer, expected)) {
-        tap_note("%s: '%s', not '%s'", line, answer, expected);
+    snprintf(text, sizeof(text), "%s%s%s", ret ? "error:" : "ok",
+             *answer ? " " : "", answer);
+    if (strcmp(text, expected)) {
+        tap_note("%s: '%s', not '%s'", line, text, expected);
         return false;
     }
     return true;
@@ -119,8 +125,10 @@ uint64_t counter(const char *name)
     uint64_t value = 0;
 
     snprintf(line, sizeof(line), "get %s", name);
-    request(line, answer, sizeof(answer));
-    sscanf(answer, "ok %" SCNu64, &value);
+    if (request(line, answer, sizeof(answer)) ||
+        sscanf(answer, "%" SCNu64, &value) != 1) {
+        tap_fail("%s: '%s'", line, answer);
+    }
     return value;
 }
 
