@@ -48,6 +48,7 @@ static void test_feature_arguments(void)
     for (i = 0; i < TAP_SIZE(features); i++) {
         uint32_t nr = features[i].nr;
         uint32_t ops = features[i].ops;
+        size_t size = sizeof(struct vfio_device_feature) + features[i].size;
 
         /* What can be probed */
         CHECK_EQ(error(probe(nr)), 0);
@@ -60,13 +61,9 @@ static void test_feature_arguments(void)
         CHECK_EQ(error(feature(nr, payload, 8)), EINVAL);
         CHECK_EQ(error(feature(nr | both, payload, 8)), EINVAL);
         if (!(ops & FEATURE_SET)) {
-            CHECK_EQ(error(feature(nr | FEATURE_SET, payload, 8)),
-                     EINVAL);
+            CHECK_EQ(error(feature(nr | FEATURE_SET, payload, 8)), EINVAL);
         }
         /* All sizes that are too small, the right one, a larger one */
-        const size_t size = sizeof(struct vfio_device_feature) +
-                            features[i].size;
-
         for (n = 0; n < size; n++) {
             CHECK_EQ(error(feature_sized(nr | FEATURE_GET, n, payload, 8)),
                      EINVAL);
