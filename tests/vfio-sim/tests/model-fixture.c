@@ -14,8 +14,8 @@ typedef struct Allocation {
 } Allocation;
 
 typedef struct Device {
-    VFIOSim sim;                /* first, to get from it to its Device */
     struct Device *next;
+    VFIOSim *sim;
 } Device;
 
 static Device *devices;
@@ -42,9 +42,11 @@ static void model_free(void *opaque, void *p, size_t size)
     free(p);
 }
 
-static const VFIOSimHooks hooks = {
-    .alloc = model_alloc, .free = model_free
-};
+static uint64_t time_zero(void *opaque)
+{
+    (void)opaque;
+    return 0;
+}
 
 static void override(VFIOSimConfig *cfg, const char *assignment)
 {
@@ -55,9 +57,25 @@ static void override(VFIOSimConfig *cfg, const char *assignment)
     }
 }
 
-VFIOSim *device(const char *keys)
+static VFIOSim *new_device(const VFIOSimConfig *cfg, VFIOSimHooks hooks,
+                           void *opaque)
 {
     Device *d = calloc(1, sizeof(*d));
+
+    hooks.alloc = model_alloc;
+    hooks.free = model_free;
+    hooks.now = hooks.now ? hooks.now : time_zero;
+    d->sim = vfio_sim_new(cfg, &hooks, opaque, ++seed);
+    if (!d->sim) {
+        tap_bail_out("no memory for a device");
+    }
+    d->next = devices;
+    devices = d;
+    return d->sim;
+}
+
+VFIOSim *device_with(const char *keys, VFIOSimHooks hooks, void *opaque)
+{
     char *copy = strdup(keys);
     VFIOSimConfig cfg;
     char *save = NULL;
@@ -68,24 +86,38 @@ VFIOSim *device(const char *keys)
         override(&cfg, k);
     }
     free(copy);
-    if (vfio_sim_init(&d->sim, &cfg, &hooks, NULL, ++seed, 0)) {
-        tap_bail_out("no device with %s", keys);
+    return new_device(&cfg, hooks, opaque);
+}
+
+VFIOSim *device_from_profile(const char *path)
+{
+    VFIOSimConfig cfg;
+    char err[512];
+
+    vfio_sim_config_default(&cfg);
+    if (vfio_sim_profile_load(&cfg, path, err, sizeof(err))) {
+        tap_bail_out("%s", err);
     }
-    d->next = devices;
-    devices = d;
-    return &d->sim;
+    return new_device(&cfg, (VFIOSimHooks) { 0 }, NULL);
+}
+
+VFIOSim *device(const char *keys)
+{
+    return device_with(keys, (VFIOSimHooks) { 0 }, NULL);
 }
 
 void discard(VFIOSim *s)
 {
     Device **p = &devices;
+    Device *d;
 
-    while (&(*p)->sim != s) {
+    while ((*p)->sim != s) {
         p = &(*p)->next;
     }
-    *p = (*p)->next;
-    vfio_sim_destroy(s);
-    free((Device *)s);
+    d = *p;
+    *p = d->next;
+    free(d);
+    vfio_sim_free(s);
 }
 
 void *buffer(size_t size)
@@ -105,7 +137,7 @@ void fail_allocation(unsigned int n)
 void model_tear_down(void)
 {
     while (devices) {
-        discard(&devices->sim);
+        discard(devices->sim);
     }
     while (buffers) {
         Allocation *next = buffers->next;
@@ -131,7 +163,7 @@ int set_key(VFIOSim *s, uint64_t now, const char *assignment)
 
 uint32_t state_of(const VFIOSim *s)
 {
-    return s->state;
+    return vfio_sim_state(s);
 }
 
 uint32_t session_of(const VFIOSim *s)

@@ -24,13 +24,17 @@
 #define FLAGS_BEFORE    0x5a5a0000u
 
 extern const TapGroup model_states, model_sizes, model_stream, model_faults,
-    model_format, model_reinit, model_dma, model_drivers;
+    model_format, model_reinit, model_dma, model_drivers,
+    model_calls, model_profiles;
 
 void model_tear_down(void);
 
 /* A new device, in RUNNING; @keys: "a=b c=d" */
 VFIOSim *device(const char *keys);
-/* The same, in another state */
+/* The same, with hooks; those for memory are the fixture's */
+VFIOSim *device_with(const char *keys, VFIOSimHooks hooks, void *opaque);
+VFIOSim *device_from_profile(const char *path);
+/* In another state */
 VFIOSim *device_in_state(const char *keys, uint32_t state);
 /* Release a device before the end of the case. */
 void discard(VFIOSim *s);

@@ -8,7 +8,8 @@
 
 static const TapGroup *const groups[] = {
     &model_states, &model_sizes, &model_stream, &model_format, &model_faults,
-    &model_reinit, &model_dma, &model_drivers, NULL
+    &model_reinit, &model_dma, &model_drivers, &model_calls,
+    &model_profiles, NULL
 };
 
 static const TapProgram program = {
