@@ -380,7 +380,7 @@ static const TapCase cases[] = {
     TAP_CASE("hold-calls", test_hold_calls,
              "holding queries, reads and writes, and the latency of queries"),
     TAP_CASE("hold-ends", test_hold_ends,
-             "a held read ends with its session where the front-end wants it"),
+             "a held read ends with its session, if the front-end needs it"),
     TAP_CASE("read-rate", test_read_rate,
              "what a front-end has to wait for, with short waits summed up"),
     TAP_CASE("set-and-get", test_set_and_get,

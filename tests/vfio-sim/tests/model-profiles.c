@@ -16,7 +16,7 @@ static VFIOSim *device_like(const char *profile)
     return device_from_profile(path);
 }
 
-/* Move all data that can be moved now; @now advances as the rates want it. */
+/* Move all data that can be moved now; @now advances as rates demand. */
 static void move(VFIOSim *from, VFIOSim *to, uint64_t *now, uint64_t *bytes)
 {
     static uint8_t buf[MIB];
@@ -165,7 +165,7 @@ static void test_virtio_like(void)
     /* The report is up to a second old. */
     check_precopy_info(s, 999 * MS, 4 * MIB, 0, FLAGS_BEFORE);
     CHECK_EQ(counter(s, "initial"), 0);
-    /* After a second all is dirty again. */
+    /* After one second all is dirty again. */
     check_precopy_info(s, S, 0, 4 * MIB, FLAGS_BEFORE);
     CHECK_EQ(read_all(s, S, buf, sizeof(buf), MIB), 4 * MIB);
     CHECK_EQ(read_data(s, 1999 * MS, buf, MIB), -ENOMSG);

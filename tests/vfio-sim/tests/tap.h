@@ -94,8 +94,9 @@ __attribute__((noreturn, format(printf, 1, 2)))
 void tap_bail_out(const char *fmt, ...);
 
 /*
- * Parse the options; --help and --list end the program here.  Returns the
- * index of the first argument that is not an option of the harness.
+ * Parse the options; --help, --list, and a --test that selects no case end the
+ * program here.  The options may be anywhere; other arguments become the last
+ * ones of @argv, and the index of the first of them is returned.
  */
 int tap_options(const TapProgram *program, int argc, char **argv);
 /* Run the selected cases; returns the exit status. */

@@ -1,5 +1,5 @@
 /*
- * Does a device do what linux/vfio.h says of migration?
+ * Does a device migrate as linux/vfio.h documents it?
  *
  * The tests enter every state from every other, make every query in every
  * state, and make the mistakes that a program can make.  They are run with
