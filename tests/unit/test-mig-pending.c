@@ -8,8 +8,8 @@
 #include "qemu/units.h"
 #include "migration/pending.h"
 
-/* Values that kernels, streams and users have been seen to come up with */
-static const uint64_t garbage[] = {
+/* Values with which an unchecked sum or product would overflow */
+static const uint64_t extremes[] = {
     0, 1, 999, 1000, 1001, 4 * KiB, GiB, INT64_MAX, UINT64_MAX - 1, UINT64_MAX
 };
 
@@ -33,9 +33,9 @@ static void test_sums(void)
 
 static void test_saturate(void)
 {
-    for (int i = 0; i < ARRAY_SIZE(garbage); i++) {
-        for (int j = 0; j < ARRAY_SIZE(garbage); j++) {
-            uint64_t a = garbage[i], b = garbage[j];
+    for (int i = 0; i < ARRAY_SIZE(extremes); i++) {
+        for (int j = 0; j < ARRAY_SIZE(extremes); j++) {
+            uint64_t a = extremes[i], b = extremes[j];
             uint64_t sum = a > UINT64_MAX - b ? UINT64_MAX : a + b;
             MigPendingData p = { };
 
@@ -68,7 +68,7 @@ static void test_to_ms(void)
     g_assert_cmpint(mig_pending_to_ms(2 * GiB, GiB), ==, 2000);
     g_assert_cmpint(mig_pending_to_ms(UINT64_MAX, 1), ==, INT64_MAX);
     g_assert_cmpint(mig_pending_to_ms(UINT64_MAX, UINT64_MAX), ==, 1000);
-    /* 100 GiB at 1 MB/s is some 30 hours, not an overflow */
+    /* 100 GiB at 1 MB/s take about 30 hours, without an overflow */
     g_assert_cmpint(mig_pending_to_ms(100 * GiB, 1000 * 1000), ==, 107374183);
 }
 
@@ -98,9 +98,9 @@ static void test_rate(void)
 /* A limit of the predicted time admits the data, a shorter one does not */
 static void test_limit_of_prediction(void)
 {
-    for (int i = 0; i < ARRAY_SIZE(garbage); i++) {
-        for (int j = 0; j < ARRAY_SIZE(garbage); j++) {
-            uint64_t bytes = garbage[i], bandwidth = garbage[j];
+    for (int i = 0; i < ARRAY_SIZE(extremes); i++) {
+        for (int j = 0; j < ARRAY_SIZE(extremes); j++) {
+            uint64_t bytes = extremes[i], bandwidth = extremes[j];
             int64_t ms = mig_pending_to_ms(bytes, bandwidth);
 
             if (ms == INT64_MAX) {
@@ -126,7 +126,7 @@ static void test_exact_due(void)
     g_assert_true(mig_pending_exact_due(&p, 30, false, false));
     g_assert_true(mig_pending_exact_due(&p, UINT64_MAX, false, false));
 
-    /* Nothing that iterating could move, although far above the threshold */
+    /* Far above the threshold, but iterating cannot move any of it */
     p.precopy_bytes = 0;
     p.stopcopy_bytes = UINT64_MAX;
     g_assert_true(mig_pending_exact_due(&p, 0, false, false));
@@ -139,7 +139,7 @@ static void test_exact_due(void)
     g_assert_false(mig_pending_exact_due(&p, 99, true, false));
     g_assert_true(mig_pending_exact_due(&p, 100, true, false));
 
-    /* On the way to postcopy only what must go before counts */
+    /* Before postcopy starts, only the other bytes count */
     p.precopy_bytes = 30;
     p.stopcopy_bytes = 20;
     g_assert_false(mig_pending_exact_due(&p, 50, true, false));

@@ -1,55 +1,68 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Unit tests of the account of switchover acks
+ * Unit tests for the account of switchover acks
+ *
+ * Device "a" has section 3 of the stream, device "b" has section 7.
  */
 
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "migration/switchover-ack.h"
 
-static bool answer_fails(MigSwitchoverAcks *acks, uint32_t section_id,
-                         uint64_t request, const char *part)
+typedef struct Fixture {
+    MigSwitchoverAcks acks;
+} Fixture;
+
+static void set_up(Fixture *f, const void *data)
+{
+    mig_acks_init(&f->acks);
+}
+
+static void tear_down(Fixture *f, const void *data)
+{
+    mig_acks_destroy(&f->acks);
+}
+
+/* The ack is refused, with @part in the error */
+static void check_refused(MigSwitchoverAcks *acks, uint32_t section_id,
+                          uint64_t request, const char *part)
 {
     Error *err = NULL;
-    bool failed = !mig_acks_answer(acks, section_id, request, &err);
 
-    if (failed) {
-        g_assert(strstr(error_get_pretty(err), part));
-        error_free(err);
-    }
-    return failed;
+    g_assert_false(mig_acks_answer(acks, section_id, request, &err));
+    g_assert(strstr(error_get_pretty(err), part));
+    error_free(err);
 }
 
-/* The names that wait, in any order, joined; or NULL if nobody ever asked */
-static char *waiting(MigSwitchoverAcks *acks)
+/* There were no requests, so that nothing is reported */
+static void check_no_report(MigSwitchoverAcks *acks)
 {
-    g_auto(GStrv) names = NULL;
     MigAcksReport report;
 
-    if (!mig_acks_report(acks, &report)) {
-        return NULL;
-    }
-    names = report.waiting;
-    return g_strjoinv(" ", names);
+    g_assert_false(mig_acks_report(acks, &report));
 }
 
-static void check_report(MigSwitchoverAcks *acks, const char *names,
+/* @waiting: the names of devices that wait, with spaces between them */
+static void check_report(MigSwitchoverAcks *acks, const char *waiting,
                          uint64_t requests, uint64_t undone)
 {
-    g_autofree char *are = waiting(acks);
+    g_auto(GStrv) names = NULL;
+    g_autofree char *joined = NULL;
     MigAcksReport report;
 
-    g_assert_cmpstr(are, ==, names);
-    if (names) {
-        g_assert(mig_acks_report(acks, &report));
-        g_assert_cmpuint(report.requests, ==, requests);
-        g_assert_cmpuint(report.undone, ==, undone);
-        g_strfreev(report.waiting);
-    }
+    g_assert_true(mig_acks_report(acks, &report));
+    names = report.waiting;
+    joined = g_strjoinv(" ", names);
+    g_assert_cmpstr(joined, ==, waiting);
+    g_assert_cmpuint(report.requests, ==, requests);
+    g_assert_cmpuint(report.undone, ==, undone);
 }
 
-/* All devices are asked; those whose request is 0 have none */
-static unsigned ask(MigSwitchoverAcks *acks, uint64_t a, uint64_t b)
+/*
+ * A query of all devices.  Their latest requests are @a and @b, 0 is for none.
+ * Returns the number of missing acks.
+ */
+static unsigned query(MigSwitchoverAcks *acks, uint64_t a, uint64_t b)
 {
     unsigned missing = 0;
 
@@ -64,108 +77,106 @@ static unsigned ask(MigSwitchoverAcks *acks, uint64_t a, uint64_t b)
     return missing;
 }
 
-static void test_nobody(void)
+static void test_no_request(Fixture *f, const void *data)
 {
-    MigSwitchoverAcks acks;
+    MigSwitchoverAcks *acks = &f->acks;
 
-    mig_acks_init(&acks);
-    g_assert_cmpuint(ask(&acks, 0, 0), ==, 0);
-    check_report(&acks, NULL, 0, 0);
-    g_assert(answer_fails(&acks, 3, 1, "section 3"));
-    mig_acks_destroy(&acks);
+    g_assert_cmpuint(query(acks, 0, 0), ==, 0);
+    check_no_report(acks);
+    check_refused(acks, 3, 1, "section 3");
 }
 
-static void test_again(void)
+static void test_next_request(Fixture *f, const void *data)
 {
-    MigSwitchoverAcks acks;
+    MigSwitchoverAcks *acks = &f->acks;
 
-    mig_acks_init(&acks);
-    g_assert_cmpuint(ask(&acks, 1, 1), ==, 2);
-    g_assert_cmpuint(ask(&acks, 1, 1), ==, 2);
-    g_assert(mig_acks_answer(&acks, 7, 1, &error_abort));
-    g_assert_cmpuint(ask(&acks, 1, 1), ==, 1);
-    check_report(&acks, "a", 2, 0);
-    g_assert(mig_acks_answer(&acks, 3, 1, &error_abort));
-    g_assert_cmpuint(ask(&acks, 1, 1), ==, 0);
-    check_report(&acks, "", 2, 0);
+    g_assert_cmpuint(query(acks, 1, 1), ==, 2);
+    g_assert_cmpuint(query(acks, 1, 1), ==, 2);
+    g_assert(mig_acks_answer(acks, 7, 1, &error_abort));
+    g_assert_cmpuint(query(acks, 1, 1), ==, 1);
+    check_report(acks, "a", 2, 0);
+    g_assert(mig_acks_answer(acks, 3, 1, &error_abort));
+    g_assert_cmpuint(query(acks, 1, 1), ==, 0);
+    check_report(acks, "", 2, 0);
 
-    /* What was answered counts no more */
-    g_assert_cmpuint(ask(&acks, 1, 2), ==, 1);
-    check_report(&acks, "b", 3, 0);
-    mig_acks_undone(&acks);
-    check_report(&acks, "b", 3, 1);
-    g_assert(mig_acks_answer(&acks, 7, 2, &error_abort));
-    g_assert_cmpuint(ask(&acks, 1, 2), ==, 0);
-    check_report(&acks, "", 3, 1);
+    /* The ack for an earlier request does not count for the next one */
+    g_assert_cmpuint(query(acks, 1, 2), ==, 1);
+    check_report(acks, "b", 3, 0);
+    mig_acks_undone(acks);
+    check_report(acks, "b", 3, 1);
+    g_assert(mig_acks_answer(acks, 7, 2, &error_abort));
+    g_assert_cmpuint(query(acks, 1, 2), ==, 0);
+    check_report(acks, "", 3, 1);
 
-    mig_acks_reset(&acks);
-    check_report(&acks, NULL, 0, 0);
-    g_assert_cmpuint(ask(&acks, 1, 0), ==, 1);
-    check_report(&acks, "a", 1, 0);
-    mig_acks_destroy(&acks);
+    mig_acks_reset(acks);
+    check_no_report(acks);
+    g_assert_cmpuint(query(acks, 1, 0), ==, 1);
+    check_report(acks, "a", 1, 0);
 }
 
-static void test_late(void)
+static void test_late_ack(Fixture *f, const void *data)
 {
-    MigSwitchoverAcks acks;
+    MigSwitchoverAcks *acks = &f->acks;
 
-    mig_acks_init(&acks);
-    g_assert_cmpuint(ask(&acks, 1, 0), ==, 1);
-    g_assert_cmpuint(ask(&acks, 2, 0), ==, 1);
-    g_assert(mig_acks_answer(&acks, 3, 1, &error_abort));
-    g_assert_cmpuint(ask(&acks, 2, 0), ==, 1);
+    g_assert_cmpuint(query(acks, 1, 0), ==, 1);
+    g_assert_cmpuint(query(acks, 2, 0), ==, 1);
+    g_assert(mig_acks_answer(acks, 3, 1, &error_abort));
+    g_assert_cmpuint(query(acks, 2, 0), ==, 1);
 
-    /* 3 and 4 are as good as one: only the last is told to anybody */
-    g_assert_cmpuint(ask(&acks, 4, 0), ==, 1);
-    g_assert(mig_acks_answer(&acks, 3, 4, &error_abort));
-    g_assert_cmpuint(ask(&acks, 4, 0), ==, 0);
+    /* Two requests before a query: only the latter needs an ack */
+    g_assert_cmpuint(query(acks, 4, 0), ==, 1);
+    g_assert(mig_acks_answer(acks, 3, 4, &error_abort));
+    g_assert_cmpuint(query(acks, 4, 0), ==, 0);
 
-    /* Nor does one that comes late take back what was answered */
-    g_assert(mig_acks_answer(&acks, 3, 2, &error_abort));
-    g_assert_cmpuint(ask(&acks, 4, 0), ==, 0);
-    mig_acks_destroy(&acks);
+    /* A late ack does not revoke a later one */
+    g_assert(mig_acks_answer(acks, 3, 2, &error_abort));
+    g_assert_cmpuint(query(acks, 4, 0), ==, 0);
 }
 
-static void test_untrusted(void)
+static void test_wrong_ack(Fixture *f, const void *data)
 {
-    MigSwitchoverAcks acks;
+    MigSwitchoverAcks *acks = &f->acks;
 
-    mig_acks_init(&acks);
-    g_assert_cmpuint(ask(&acks, 5, 0), ==, 1);
-    g_assert(answer_fails(&acks, 7, 1, "section 7"));
-    g_assert(answer_fails(&acks, UINT32_MAX, 1, "section 4294967295"));
-    g_assert(answer_fails(&acks, 3, 0, "a: "));
-    g_assert(answer_fails(&acks, 3, 6, "latest is 5"));
-    g_assert(answer_fails(&acks, 3, UINT64_MAX, "a: "));
-    g_assert_cmpuint(ask(&acks, 5, 0), ==, 1);
-    g_assert_cmpuint(ask(&acks, 6, 0), ==, 1);
-    mig_acks_destroy(&acks);
+    g_assert_cmpuint(query(acks, 5, 0), ==, 1);
+    check_refused(acks, 7, 1, "section 7");
+    check_refused(acks, UINT32_MAX, 1, "section 4294967295");
+    check_refused(acks, 3, 0, "a: ");
+    check_refused(acks, 3, 6, "latest is 5");
+    check_refused(acks, 3, UINT64_MAX, "a: ");
+    g_assert_cmpuint(query(acks, 5, 0), ==, 1);
+    g_assert_cmpuint(query(acks, 6, 0), ==, 1);
 }
 
-/* A device that is gone, or stopped for good, waits for nothing */
-static void test_gone(void)
+/* A device that was unplugged, or stopped for good, does not wait */
+static void test_gone(Fixture *f, const void *data)
 {
-    MigSwitchoverAcks acks;
+    MigSwitchoverAcks *acks = &f->acks;
 
-    mig_acks_init(&acks);
-    g_assert_cmpuint(ask(&acks, 1, 1), ==, 2);
-    g_assert_cmpuint(ask(&acks, 0, 1), ==, 1);
-    check_report(&acks, "b", 2, 0);
-    g_assert(mig_acks_answer(&acks, 3, 1, &error_abort));
-    g_assert_cmpuint(ask(&acks, 0, 0), ==, 0);
-    check_report(&acks, "", 2, 0);
-    mig_acks_destroy(&acks);
+    g_assert_cmpuint(query(acks, 1, 1), ==, 2);
+    g_assert_cmpuint(query(acks, 0, 1), ==, 1);
+    check_report(acks, "b", 2, 0);
+    g_assert(mig_acks_answer(acks, 3, 1, &error_abort));
+    g_assert_cmpuint(query(acks, 0, 0), ==, 0);
+    check_report(acks, "", 2, 0);
+}
+
+static void add(const char *name, void (*run)(Fixture *f, const void *data))
+{
+    g_autofree char *path = g_strdup_printf("/migration/switchover-ack/%s",
+                                            name);
+
+    g_test_add(path, Fixture, NULL, set_up, run, tear_down);
 }
 
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
 
-    g_test_add_func("/migration/switchover-ack/nobody", test_nobody);
-    g_test_add_func("/migration/switchover-ack/again", test_again);
-    g_test_add_func("/migration/switchover-ack/late", test_late);
-    g_test_add_func("/migration/switchover-ack/untrusted", test_untrusted);
-    g_test_add_func("/migration/switchover-ack/gone", test_gone);
+    add("no-request", test_no_request);
+    add("next-request", test_next_request);
+    add("late-ack", test_late_ack);
+    add("wrong-ack", test_wrong_ack);
+    add("gone", test_gone);
 
     return g_test_run();
 }

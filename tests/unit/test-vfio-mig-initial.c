@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Unit tests of a VFIO device's requests for switchover acks
+ * Unit tests for a VFIO device's requests for switchover acks
  */
 
 #include "qemu/osdep.h"
 #include "hw/vfio/migration-initial.h"
 
-static void test_once(void)
+static void test_one_request(void)
 {
     VFIOMigrationInitial initial;
 
@@ -35,7 +35,7 @@ static void test_reinit(void)
 
     vfio_mig_initial_begin(&initial);
 
-    /* What was not declared yet needs no second request... */
+    /* Before the first request is sent, no second one is necessary */
     for (i = 0; i < 3; i++) {
         g_assert(!vfio_mig_initial_reinit(&initial, true));
         g_assert_cmpuint(initial.request, ==, 1);
@@ -43,7 +43,7 @@ static void test_reinit(void)
     }
     vfio_mig_initial_told(&initial);
 
-    /* ...and what was, needs one, however often the device says so */
+    /* After that, one is, however often the device reports it */
     g_assert(vfio_mig_initial_reinit(&initial, true));
     g_assert(!vfio_mig_initial_reinit(&initial, true));
     g_assert_cmpuint(initial.request, ==, 2);
@@ -73,7 +73,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
 
-    g_test_add_func("/vfio/migration-initial/once", test_once);
+    g_test_add_func("/vfio/migration-initial/one-request",
+                    test_one_request);
     g_test_add_func("/vfio/migration-initial/reinit", test_reinit);
     g_test_add_func("/vfio/migration-initial/legacy", test_legacy);
 
