@@ -4,14 +4,15 @@
 
 # Cases of a quick run: one of each kind, so that it takes about a minute
 quick=(/ram/idle /precopy/on /two-devices /multifd /wait/changes
-    /wait/from-start/no-precopy /lie/initial/zero /lie/stop/late-zero
-    /lie/all/error '/fault/state/*P2P' /fault/state/STOP_COPY
+    /wait/from-start/no-precopy /bad-size/initial/zero /bad-size/stop/late-zero
+    /bad-size/all/error '/fault/state/*P2P' /fault/state/STOP_COPY
     /fault/data/multifd /fault/load/precopy /cancel/again /cancel/unplug
-    /query/held '/dma/*' '/realize/*' /late-answer /first/new-multifd
-    '/cross/*/pc-i440fx-10.2' /reinit/pre-copy /reinit/old-kernel
+    /query/held '/dma/*' '/realize/*' /answer/stale /first/per-device-multifd
+    '/stock/*/pc-i440fx-10.2/*' /reinit/pre-copy /reinit/old-kernel
     /reinit/p2p/once '/reinit/p2p/dma-*' /reinit/query/once /reinit/legacy/p2p
-    /undone/query /late/reinit /grown/new /cancel/waiting/new /last-look/cancel
-    /user/stop/new /failure/undo /failure/load/new)
+    /roll-back/query /too-late/reinit /initial-size/grows/per-device
+    /cancel/while-waiting/per-device /final-check/cancel
+    /stop/while-waiting/per-device /failure/roll-back /failure/load/per-device)
 # Cases that run again with unchanged QEMU as the destination
 to_stock=(/multifd /dma/iommu)
 

@@ -1,258 +1,127 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A source, its migrations to destinations, and what QEMU says of them
+ * A source, and its migrations to destinations one after the other
  */
 
 #include "qemu/osdep.h"
 #include <glib/gstdio.h>
-#include "qemu/cutils.h"
 #include "qobject/qdict.h"
-#include "qobject/qlist.h"
-#include "qobject/qnum.h"
-#include "qobject/qstring.h"
 #include "libqtest.h"
 #include "migration/bootfile.h"
 #include "migration/migration-qmp.h"
 #include "migration/migration-util.h"
-#include "migration/vfio-pair.h"
+#include "vfio/case-dir.h"
+#include "vfio/pair.h"
 
-bool reply_status_is(const MigReply *r, const char *status)
+#define ENV_STOCK "QTEST_VFIO_STOCK_QEMU"
+
+static const char *stock_binary(const MigSide *side)
 {
-    return g_str_equal(r->status, status);
+    return side->stock ? getenv(ENV_STOCK) : NULL;
 }
 
-bool reply_going(const MigReply *r)
+const char *pair_missing(const MigPairOptions *opts)
 {
-    return reply_status_is(r, "none") || reply_status_is(r, "setup") ||
-           reply_status_is(r, "active");
+    const char *stock = getenv(ENV_STOCK);
+
+    if ((opts->src.stock || opts->dst.stock) &&
+        (!stock || access(stock, X_OK))) {
+        return ENV_STOCK " does not name a stock QEMU";
+    }
+    return vfio_sim_missing(opts->devices, opts->iommufd_props);
 }
 
-bool reply_waits_for(const MigReply *r, const char *section)
+static const char *device_props(const MigPairOptions *opts)
 {
-    g_autofree char *name = g_strdup_printf(",%s,", section);
-
-    return strstr(r->waiting, name);
+    return opts->multifd ? ",x-migration-multifd-transfer=on" : NULL;
 }
 
-static uint64_t get_uint(const QDict *dict, const char *key)
+static void set_capabilities(QTestState *qts, const MigPairOptions *opts,
+                             const MigSide *side)
 {
-    QNum *num = qobject_to(QNum, qdict_get(dict, key));
-    uint64_t value;
-
-    g_assert(num);
-    /* Never negative, and not a floating point number either */
-    g_assert(qnum_get_try_uint(num, &value));
-    return value;
+    if (opts->return_path || opts->multifd || side->switchover_ack) {
+        migrate_set_capability(qts, "return-path", true);
+    }
+    if (side->switchover_ack) {
+        migrate_set_capability(qts, "switchover-ack", true);
+    }
+    if (opts->multifd) {
+        migrate_set_capability(qts, "multifd", true);
+    }
+    if (opts->pause_before_switchover) {
+        migrate_set_capability(qts, "pause-before-switchover", true);
+    }
 }
 
-static uint64_t try_uint(const QDict *dict, const char *key)
+/* Wait until the guest has written to all of its memory once */
+static void wait_first_round(VfioSimVM *vm)
 {
-    return qdict_haskey(dict, key) ? get_uint(dict, key) : 0;
+    int64_t start = g_get_monotonic_time();
+
+    while (!qtest_readb(vm->qts, X86_TEST_MEM_END - TEST_MEM_PAGE_SIZE)) {
+        vfio_sim_nap(start, "guest writes");
+    }
 }
 
-/* How far a migration is; it never goes back */
-static int status_rank(const char *status)
+void pair_start(MigPair *p, const MigPairOptions *opts)
 {
-    static const char *const order[] = {
-        "none", "setup", "active", "pre-switchover", "device", "completed",
-        "cancelling", "cancelled", "failed",
+    *p = (MigPair) {
+        .opts = *opts, .limit = opts->limit, .last = reply_none(),
     };
-    int i;
-
-    for (i = 0; i < ARRAY_SIZE(order); i++) {
-        if (g_str_equal(order[i], status)) {
-            return i;
-        }
-    }
-    g_printerr("unexpected status %s\n", status);
-    g_assert_not_reached();
-}
-
-/* What every reply must fulfil, whenever it was asked for */
-static void check_reply(MigPair *p, const MigReply *r)
-{
-    const MigReply *last = &p->last;
-
-    g_assert_cmpint(status_rank(r->status), >=, status_rank(last->status));
-
-    if (reply_status_is(r, "none") || reply_status_is(r, "setup") ||
-        reply_status_is(r, "completed") || reply_status_is(r, "cancelled") ||
-        reply_status_is(r, "failed")) {
-        g_assert(!r->has_remaining);
-        g_assert(!r->has_expected);
-        g_assert(!r->has_acks || reply_status_is(r, "completed"));
-    }
-    g_assert(r->has_downtime || !reply_status_is(r, "completed"));
-
-    if (!reply_status_is(r, "active")) {
-        return;
-    }
-
-    g_assert(r->has_acks || !last->has_acks);
-    g_assert(r->has_acks == !!r->requests);
-    g_assert_cmpuint(r->requests, >=, last->requests);
-    g_assert_cmpuint(r->undone, >=, last->undone);
-
-    g_assert(r->has_ram);
-    g_assert(r->has_expected);
-    g_assert_cmpuint(r->total_time, >=, last->total_time);
-    g_assert_cmpuint(r->passes, >=, last->passes);
-    g_assert_cmpuint(r->ram_transferred, >=, last->ram_transferred);
-    g_assert_cmpuint(r->vfio_transferred, >=, last->vfio_transferred);
-    g_assert_cmpuint(r->ram_remaining, <=, r->ram_total);
-
-    if (p->src_stock) {
-        return;
-    }
-
-    /* Once there, it stays there; two passes cannot be without a look */
-    g_assert(r->has_remaining || !last->has_remaining);
-    g_assert(r->has_remaining || r->passes < 3);
-
-    if (!r->has_remaining) {
-        g_assert_cmpuint(r->expected, ==, p->limit);
-    } else if (p->bandwidth && r->remaining < PAIR_HUGE_SIZE / 1000) {
-        uint64_t ms = DIV_ROUND_UP(r->remaining * 1000, p->bandwidth);
-
-        g_assert_cmpuint(r->expected, <=, ms + 1);
-        g_assert_cmpuint(r->expected + 1, >=, ms);
-    }
-}
-
-static void get_acks(MigReply *r, const QDict *dict)
-{
-    const QListEntry *entry;
-
-    r->has_acks = true;
-    r->requests = get_uint(dict, "requests");
-    r->undone = get_uint(dict, "undone");
-    pstrcpy(r->waiting, sizeof(r->waiting), ",");
-    QLIST_FOREACH_ENTRY(qdict_get_qlist(dict, "waiting"), entry) {
-        pstrcat(r->waiting, sizeof(r->waiting),
-                qstring_get_str(qobject_to(QString, entry->value)));
-        pstrcat(r->waiting, sizeof(r->waiting), ",");
-        r->n_waiting++;
-    }
-}
-
-MigReply pair_query(MigPair *p)
-{
-    QDict *rsp = migrate_query(p->src.qts);
-    const QDict *dict;
-    MigReply r = { };
-
-    pstrcpy(r.status, sizeof(r.status),
-            qdict_get_try_str(rsp, "status") ?: "none");
-    pstrcpy(r.error, sizeof(r.error),
-            qdict_get_try_str(rsp, "error-desc") ?: "");
-    r.has_remaining = qdict_haskey(rsp, "remaining");
-    r.remaining = try_uint(rsp, "remaining");
-    r.has_expected = qdict_haskey(rsp, "expected-downtime");
-    r.expected = try_uint(rsp, "expected-downtime");
-    r.has_downtime = qdict_haskey(rsp, "downtime");
-    r.downtime = try_uint(rsp, "downtime");
-    r.total_time = try_uint(rsp, "total-time");
-
-    r.has_ram = qdict_haskey(rsp, "ram");
-    if (r.has_ram) {
-        dict = qdict_get_qdict(rsp, "ram");
-        r.passes = get_uint(dict, "dirty-sync-count");
-        r.ram_total = get_uint(dict, "total");
-        r.ram_remaining = get_uint(dict, "remaining");
-        r.ram_transferred = get_uint(dict, "transferred");
-    }
-    if (qdict_haskey(rsp, "vfio")) {
-        dict = qdict_get_qdict(rsp, "vfio");
-        r.vfio_transferred = get_uint(dict, "transferred");
-    }
-    if (qdict_haskey(rsp, "switchover-acks")) {
-        get_acks(&r, qdict_get_qdict(rsp, "switchover-acks"));
-    }
-    qobject_unref(rsp);
-
-    if (g_test_verbose()) {
-        g_test_message("%s remaining %" PRIu64 " expected %" PRIu64
-                       " passes %" PRIu64 " ram %" PRIu64 " requests %" PRIu64
-                       " undone %" PRIu64 " waiting %s %s",
-                       r.status, r.remaining, r.expected, r.passes,
-                       r.ram_remaining, r.requests, r.undone, r.waiting,
-                       r.error);
-    }
-    check_reply(p, &r);
-    p->last = r;
-    return r;
-}
-
-bool pair_start(MigPair *p)
-{
-    const char *const *cap;
-
-    if (!vfio_sim_supports(p->devices, "")) {
-        return false;
-    }
-    p->device_props = p->device_props ?: "";
-    p->last = (MigReply) { .status = "none" };
-    vfio_sim_start(&p->src, "src", p->devices, p->device_props, "", p->guest,
-                   p->src_args ?: "");
-
-    if (p->guest == VFIO_SIM_GUEST_DIRTY) {
-        int64_t begin = g_get_monotonic_time();
-
-        /* Until it was everywhere once */
-        while (!qtest_readb(p->src.qts,
-                            X86_TEST_MEM_END - TEST_MEM_PAGE_SIZE)) {
-            vfio_sim_nap(begin, "guest writes");
-        }
+    vfio_sim_start(&p->src, &(VfioSimVMOptions) {
+        .name = "src", .binary = stock_binary(&opts->src),
+        .devices = opts->devices, .device_props = device_props(opts),
+        .iommufd_props = opts->iommufd_props, .guest = opts->guest,
+        .args = opts->src.args,
+    });
+    if (opts->guest == VFIO_SIM_GUEST_DIRTY) {
+        wait_first_round(&p->src);
     }
 
     /*
-     * A migration that waits for a device makes thousands of passes a second,
-     * too many events for a client that shares a loaded machine with it.
+     * There can be thousands of passes per second while a migration waits
+     * for a device: too many events for a client on a loaded machine.
      */
-    migrate_set_capability(p->src.qts, "events", p->passes);
-    for (cap = p->caps; cap && *cap; cap++) {
-        migrate_set_capability(p->src.qts, *cap, true);
-    }
-    if (p->bandwidth) {
+    migrate_set_capability(p->src.qts, "events", opts->check_passes);
+    set_capabilities(p->src.qts, opts, &opts->src);
+    if (opts->bandwidth) {
         migrate_set_parameter_int(p->src.qts, "avail-switchover-bandwidth",
-                                  p->bandwidth);
+                                  opts->bandwidth);
     }
     migrate_set_parameter_int(p->src.qts, "downtime-limit", p->limit);
-    /* Limits nothing but says so: the default is 128 MiB/s */
+    /* No limit; the default is 128 MiB/s */
     migrate_set_parameter_int(p->src.qts, "max-bandwidth", 0);
-    return true;
 }
 
-static char *dst_log_path(void)
+static char *dst_stderr_path(void)
 {
-    return g_strdup_printf("%s/dst.stderr", vfio_sim_dir());
+    return g_build_filename(case_log_dir(), "dst.stderr", NULL);
 }
 
 void pair_migrate_to(MigPair *p, const char *const *devices)
 {
-    g_autoptr(GString) args = g_string_new("-S -incoming defer");
-    const char *const *cap;
+    const MigSide *side = &p->opts.dst;
+    g_autofree char *args = g_strdup_printf("-S -incoming defer %s",
+                                            side->args ?: "");
+    g_autofree char *stderr_path = NULL;
     int i;
 
     vfio_sim_quit(&p->dst);
-    p->last = (MigReply) { .status = "none" };
+    p->last = reply_none();
     p->src.n_stop = 0;
     for (i = 0; i < p->src.n_devices; i++) {
         p->read_before[i] = vfio_sim_get(&p->src, i, "read-bytes");
     }
 
-    g_string_append_printf(args, " %s", p->dst_args ?: "");
-    if (p->dst_log) {
-        g_autofree char *path = dst_log_path();
-
-        /* A shell reads the arguments */
-        g_string_append_printf(args, " 2>%s", path);
+    if (p->opts.dst_stderr) {
+        stderr_path = dst_stderr_path();
     }
-    vfio_sim_start(&p->dst, "dst", devices, p->device_props, "", p->guest,
-                   args->str);
-    for (cap = p->dst_caps ?: p->caps; cap && *cap; cap++) {
-        migrate_set_capability(p->dst.qts, *cap, true);
-    }
+    vfio_sim_start(&p->dst, &(VfioSimVMOptions) {
+        .name = "dst", .binary = stock_binary(side), .devices = devices,
+        .device_props = device_props(&p->opts), .guest = p->opts.guest,
+        .args = args, .stderr_path = stderr_path,
+    });
+    set_capabilities(p->dst.qts, &p->opts, side);
     migrate_incoming_qmp(p->dst.qts, "tcp:127.0.0.1:0", NULL,
                          "{ 'exit-on-error': false }");
     migrate_qmp(p->src.qts, p->dst.qts, NULL, NULL, "{}");
@@ -260,13 +129,44 @@ void pair_migrate_to(MigPair *p, const char *const *devices)
 
 void pair_migrate(MigPair *p)
 {
-    pair_migrate_to(p, p->devices);
+    pair_migrate_to(p, p->opts.devices);
 }
 
 void pair_set_limit(MigPair *p, uint64_t ms)
 {
     p->limit = ms;
     migrate_set_parameter_int(p->src.qts, "downtime-limit", ms);
+}
+
+/* What holds for the fields that stock QEMU does not have or computes */
+static void check_prediction(const MigPair *p, const MigReply *r)
+{
+    uint64_t bandwidth = p->opts.bandwidth;
+
+    /* Once reported, it stays.  Two passes include an exact query. */
+    g_assert(r->has_remaining || !p->last.has_remaining);
+    g_assert(r->has_remaining || r->passes < 3);
+
+    if (!r->has_remaining) {
+        g_assert_cmpuint(r->expected, ==, p->limit);
+    } else if (bandwidth && r->remaining < PAIR_HUGE_SIZE / 1000) {
+        uint64_t ms = DIV_ROUND_UP(r->remaining * 1000, bandwidth);
+
+        g_assert_cmpuint(r->expected, <=, ms + 1);
+        g_assert_cmpuint(r->expected + 1, >=, ms);
+    }
+}
+
+MigReply pair_query(MigPair *p)
+{
+    MigReply r = reply_get(p->src.qts);
+
+    reply_check(&p->last, &r);
+    if (reply_status_is(&r, "active") && !p->opts.src.stock) {
+        check_prediction(p, &r);
+    }
+    p->last = r;
+    return r;
 }
 
 char *pair_info_migrate(MigPair *p)
@@ -291,21 +191,27 @@ void pair_check_waits(MigPair *p)
     g_assert_cmpuint(p->src.n_stop, ==, 0);
 }
 
-static char *memory_save(VfioSimVM *vm, VfioSimGuest guest)
+static void check_no_remaining_in_hmp(MigPair *p)
 {
-    char *path = g_strdup_printf("%s/%s.ram", vfio_sim_dir(), vm->name);
-    uint64_t size = guest == VFIO_SIM_GUEST_IDLE ? 16 * MiB : 128 * MiB;
+    g_autofree char *hmp = pair_info_migrate(p);
+
+    g_assert(!strstr(hmp, "Remaining (bytes):"));
+}
+
+static char *save_memory(VfioSimVM *vm, VfioSimGuest guest)
+{
+    char *path = g_strdup_printf("%s/%s.ram", case_dir(), vm->name);
 
     qtest_qmp_assert_success(vm->qts, "{ 'execute': 'pmemsave', 'arguments': "
                              "{ 'val': 0, 'size': %" PRIu64 ", 'filename': %s "
-                             "} }", size, path);
+                             "} }", vfio_guest_memory_size(guest), path);
     return path;
 }
 
 static void check_memory(MigPair *p)
 {
-    g_autofree char *src_path = memory_save(&p->src, p->guest);
-    g_autofree char *dst_path = memory_save(&p->dst, p->guest);
+    g_autofree char *src_path = save_memory(&p->src, p->opts.guest);
+    g_autofree char *dst_path = save_memory(&p->dst, p->opts.guest);
     g_autoptr(GMappedFile) src = g_mapped_file_new(src_path, false, NULL);
     g_autoptr(GMappedFile) dst = g_mapped_file_new(dst_path, false, NULL);
 
@@ -319,91 +225,79 @@ static void check_memory(MigPair *p)
                      g_mapped_file_get_length(src)));
 }
 
-void pair_check_completes(MigPair *p)
+/* The devices of the destination run, with all data of the source's */
+static void check_devices(MigPair *p, uint64_t transferred)
 {
-    int64_t begin = g_get_monotonic_time();
     uint64_t bytes = 0;
-    char *hmp;
-    MigReply r;
     int i;
 
-    PAIR_WAIT_WHILE(p, r, reply_going(&r) || reply_status_is(&r, "device"),
-                    reply_status_is(&r, "completed"));
-    if (p->passes) {
-        g_assert_cmpuint(p->src.last_pass, ==, r.passes);
-    }
-    wait_for_migration_complete(p->dst.qts);
-
-    hmp = pair_info_migrate(p);
-    g_assert(!strstr(hmp, "Remaining (bytes):"));
-    g_free(hmp);
-
-    check_memory(p);
-    qtest_qmp_assert_success(p->dst.qts, "{ 'execute': 'cont' }");
-    qtest_qmp_assert_success(p->dst.qts, "{ 'execute': 'query-migrate' }");
-    g_assert(vfio_sim_running(&p->dst));
     for (i = 0; i < p->dst.n_devices; i++) {
         g_autofree char *state = vfio_sim_get_str(&p->dst, i, "state");
         uint64_t n = vfio_sim_get(&p->src, i, "read-bytes") -
                      p->read_before[i];
 
         g_assert_cmpstr(state, ==, "running");
-        g_assert_cmpuint(vfio_sim_get(&p->dst, i, "write-bytes"), ==, n);
-        g_assert_cmpuint(vfio_sim_get(&p->dst, i, "stream-verified"), ==, 1);
-        g_assert_cmpuint(vfio_sim_get(&p->dst, i, "stream-errors"), ==, 0);
-        g_assert_cmpuint(vfio_sim_get(&p->dst, i, "dma-mismatched"), ==, 0);
+        SIM_CHECK(&p->dst, i, "write-bytes", ==, n);
+        SIM_CHECK(&p->dst, i, "stream-verified", ==, 1);
+        SIM_CHECK(&p->dst, i, "stream-errors", ==, 0);
+        SIM_CHECK(&p->dst, i, "dma-mismatched", ==, 0);
         bytes += n;
     }
+    g_assert_cmpuint(transferred, >=, bytes);
     /* With multifd, QEMU counts the PCI configuration too */
-    g_assert_cmpuint(r.vfio_transferred, >=, bytes);
-    g_assert_cmpuint(r.vfio_transferred, <=,
-                     bytes + (*p->device_props ? 64 * KiB : 0));
+    g_assert_cmpuint(transferred, <=,
+                     bytes + (p->opts.multifd ? 64 * KiB : 0));
+}
 
-    if (p->guest == VFIO_SIM_GUEST_DIRTY) {
-        uint8_t byte = qtest_readb(p->dst.qts, X86_TEST_MEM_START);
+void pair_check_completes(MigPair *p)
+{
+    MigReply r;
 
-        while (qtest_readb(p->dst.qts, X86_TEST_MEM_START) == byte) {
-            vfio_sim_nap(begin, "guest writes at the destination");
-        }
+    PAIR_WAIT_WHILE(p, r, reply_going_or_switchover(&r),
+                    reply_status_is(&r, "completed"));
+    if (p->opts.check_passes) {
+        g_assert_cmpuint(p->src.last_pass, ==, r.passes);
+    }
+    wait_for_migration_complete(p->dst.qts);
+    check_no_remaining_in_hmp(p);
+
+    check_memory(p);
+    qtest_qmp_assert_success(p->dst.qts, "{ 'execute': 'cont' }");
+    qtest_qmp_assert_success(p->dst.qts, "{ 'execute': 'query-migrate' }");
+    g_assert(vfio_sim_running(&p->dst));
+    check_devices(p, r.vfio_transferred);
+    if (p->opts.guest == VFIO_SIM_GUEST_DIRTY) {
+        vfio_sim_wait_guest_writes(&p->dst);
     }
 }
 
-void pair_check_back(MigPair *p, const char *status)
+void pair_check_runs_on(MigPair *p, const char *status)
 {
-    int64_t begin = g_get_monotonic_time();
-    char *hmp;
+    int64_t start = g_get_monotonic_time();
     MigReply r;
     int i;
 
-    PAIR_WAIT_WHILE(p, r, reply_going(&r) || reply_status_is(&r, "device") ||
+    PAIR_WAIT_WHILE(p, r, reply_going_or_switchover(&r) ||
                           reply_status_is(&r, "cancelling"),
                     reply_status_is(&r, status));
     while (!vfio_sim_running(&p->src)) {
-        vfio_sim_nap(begin, "guest runs on at the source");
+        vfio_sim_nap(start, "guest runs on at the source");
     }
     for (i = 0; i < p->src.n_devices; i++) {
-        g_autofree char *state = NULL;
-
-        while (state = vfio_sim_get_str(&p->src, i, "state"),
-               !g_str_equal(state, "running")) {
-            g_free(state);
-            vfio_sim_nap(begin, "device runs on at the source");
-        }
+        vfio_sim_wait_state(&p->src, i, "running");
     }
-    hmp = pair_info_migrate(p);
-    g_assert(!strstr(hmp, "Remaining (bytes):"));
-    g_free(hmp);
+    check_no_remaining_in_hmp(p);
 }
 
-void pair_check_dst_said(MigPair *p, const char *text)
+void pair_check_dst_stderr(MigPair *p, const char *text)
 {
-    int64_t begin = g_get_monotonic_time();
-    g_autofree char *path = dst_log_path();
+    int64_t start = g_get_monotonic_time();
+    g_autofree char *path = dst_stderr_path();
     g_autofree char *log = NULL;
 
     while (g_file_get_contents(path, &log, NULL, NULL) && !strstr(log, text)) {
         g_free(g_steal_pointer(&log));
-        vfio_sim_nap(begin, text);
+        vfio_sim_nap(start, text);
     }
     g_assert(log);
 }
@@ -412,5 +306,4 @@ void pair_end(MigPair *p)
 {
     vfio_sim_quit(&p->src);
     vfio_sim_quit(&p->dst);
-    vfio_sim_dir_remove();
 }

@@ -6,261 +6,42 @@
 #include "qemu/osdep.h"
 #include <glib/gstdio.h>
 #include "qemu/cutils.h"
-#include "qemu/sockets.h"
-#include "qemu/units.h"
 #include "qobject/qdict.h"
-#include "qapi/error.h"
 #include "libqtest.h"
 #include "migration/bootfile.h"
 #include "migration/migration-util.h"
-#include "migration/vfio-sim.h"
+#include "vfio/case-dir.h"
+#include "vfio/sim-kernel.h"
+#include "vfio/sim-vm.h"
 
-#define ENV_FRONTEND "QTEST_VFIO_SIM"
-#define ENV_LOGS "QTEST_VFIO_SIM_LOGS"
-#define ENV_QEMU "QTEST_VFIO_SIM_QEMU"
+#define ENV_LIBRARY "QTEST_VFIO_SIM"
 
-/* What the kernel module has in sysfs */
-#define MDEV_TYPE "/sys/class/vfio_sim/vfio_sim/mdev_supported_types/" \
-                  "vfio_sim-pci"
-#define MDEV_DEVICES "/sys/bus/mdev/devices"
+/* For libqtest, which takes the command to run from the environment */
+#define ENV_COMMAND "QTEST_VFIO_SIM_COMMAND"
 
-/* Where the pc machine's PCI hotplug is, and where dev0 was plugged */
+/* The pc machine's PCI hotplug controller, and the slot of dev0 */
 #define ACPI_PCIHP_EJECT 0xae08
 #define ACPI_PCIHP_SEL 0xae10
 #define SLOT_DEV0 2
 
-/* The file descriptors that the simulator is asked to provide */
+/* The file descriptors that the simulator provides */
 #define FD_IOMMUFD 100
 #define FD_DEVICE 101
 
 #define DEADLINE_S 120
 
-#define ROM_SIZE (64 * KiB)
-#define ROM_STUB 0x200          /* behind the boot sector */
-#define ROM_RESET 0xfff0
-
-static char *dir;
-
-/*
- * What a case can ask for that the kernel module cannot do.  @property begins
- * a property of a device, or of the IOMMUFD.
- */
-static const struct {
-    const char *property;
-    const char *reason;
-} kernel_lacks[] = {
-    { "change-process=off", "the kernel that runs this has no IOMMUFD" },
-    { "dirty-log=device",
-      "the kernel that runs this has no IOMMUFD, and so no device dirty log" },
-    { "dirty-log=both",
-      "the kernel that runs this has no IOMMUFD, and so no device dirty log" },
-    { "dirty-log=off", "the container logs the DMA of all mediated devices" },
-    { "drop-log-every=", "the container logs the DMA of all mediated devices" },
-    { "precopy-v2=off", "the VFIO core decides that, for all devices" },
-};
-
-/* What it cannot do where the VFIO core has no VFIO_PRECOPY_INFO_REINIT */
-static const char *const v2_properties[] = {
-    "precopy-v2=on", "reinit-at=", "reinit-every=",
-};
-
-static bool use_kernel(void)
+const char *vfio_sim_missing(const char *const *devices,
+                             const char *iommufd_props)
 {
-    return !g_strcmp0(getenv(ENV_FRONTEND), "kernel");
-}
+    const char *library = getenv(ENV_LIBRARY);
 
-static char *sysfs_read(const char *dir, const char *name)
-{
-    g_autofree char *path = g_build_filename(dir, name, NULL);
-    g_autoptr(GError) err = NULL;
-    char *text = NULL;
-
-    if (!g_file_get_contents(path, &text, NULL, &err)) {
-        g_printerr("%s\n", err->message);
-        g_assert_not_reached();
+    if (sim_kernel_used()) {
+        return sim_kernel_missing(devices, iommufd_props);
     }
-    return g_strchomp(text);
-}
-
-static void sysfs_write(const char *dir, const char *name, const char *value)
-{
-    g_autofree char *path = g_build_filename(dir, name, NULL);
-    int fd = open(path, O_WRONLY);
-    size_t len = strlen(value);
-
-    if (fd < 0 || write(fd, value, len) != len) {
-        g_printerr("cannot write '%s' to %s: %s\n", value, path,
-                   strerror(errno));
-        g_assert_not_reached();
-    }
-    close(fd);
-}
-
-static char *mdev_create(void)
-{
-    g_autofree char *uuid = g_uuid_string_random();
-
-    sysfs_write(MDEV_TYPE, "create", uuid);
-    return g_build_filename(MDEV_DEVICES, uuid, NULL);
-}
-
-static bool kernel_has_v2(void)
-{
-    static int has = -1;
-
-    if (has < 0) {
-        g_autofree char *sysfs = mdev_create();
-        g_autofree char *value = sysfs_read(sysfs, "vfio_sim/precopy-v2");
-
-        has = g_str_equal(value, "on");
-        sysfs_write(sysfs, "remove", "1");
-    }
-    return has;
-}
-
-/* NULL, or why the kernel module cannot do it */
-static const char *kernel_refuses(const char *property)
-{
-    int i;
-
-    for (i = 0; i < ARRAY_SIZE(kernel_lacks); i++) {
-        if (g_str_has_prefix(property, kernel_lacks[i].property)) {
-            return kernel_lacks[i].reason;
-        }
-    }
-    for (i = 0; i < ARRAY_SIZE(v2_properties); i++) {
-        if (g_str_has_prefix(property, v2_properties[i]) &&
-            !kernel_has_v2()) {
-            return "the kernel that runs this is older than Linux 7.1, and "
-                   "has no VFIO_PRECOPY_INFO_REINIT";
-        }
+    if (!library || access(library, R_OK)) {
+        return ENV_LIBRARY " does not name the simulator's library";
     }
     return NULL;
-}
-
-bool vfio_sim_supports(const char *const *devices, const char *iommufd_props)
-{
-    const char *frontend = getenv(ENV_FRONTEND);
-    g_autoptr(GString) all = g_string_new(iommufd_props);
-    g_auto(GStrv) properties = NULL;
-    int i;
-
-    if (!use_kernel()) {
-        if (!frontend || access(frontend, R_OK)) {
-            g_test_skip(ENV_FRONTEND " does not name the simulator's library");
-            return false;
-        }
-        return true;
-    }
-    if (access(MDEV_TYPE, R_OK)) {
-        g_test_skip("the simulator's kernel module is not loaded");
-        return false;
-    }
-    for (; devices && *devices; devices++) {
-        g_string_append_printf(all, ",%s", *devices);
-    }
-    properties = g_strsplit(all->str, ",", -1);
-    for (i = 0; properties[i]; i++) {
-        const char *reason = kernel_refuses(properties[i]);
-
-        if (reason) {
-            g_test_skip(reason);
-            return false;
-        }
-    }
-    return true;
-}
-
-static void dir_remove_hook(void *opaque)
-{
-    if (!getenv(ENV_LOGS)) {
-        vfio_sim_dir_remove();
-    }
-}
-
-const char *vfio_sim_dir(void)
-{
-    if (!dir) {
-        dir = g_build_filename(getenv(ENV_LOGS) ?: g_get_tmp_dir(),
-                               "vfio-migration-test-XXXXXX", NULL);
-        g_assert(g_mkdtemp(dir));
-        qtest_add_abrt_handler(dir_remove_hook, &dir);
-    }
-    return dir;
-}
-
-void vfio_sim_dir_remove(void)
-{
-    g_autofree char *path = g_steal_pointer(&dir);
-    const char *name;
-    GDir *d;
-
-    if (!path) {
-        return;
-    }
-    d = g_dir_open(path, 0, NULL);
-    while (d && (name = g_dir_read_name(d))) {
-        g_autofree char *file = g_build_filename(path, name, NULL);
-
-        g_unlink(file);
-    }
-    if (d) {
-        g_dir_close(d);
-    }
-    rmdir(path);
-    qtest_remove_abrt_handler(&dir);
-}
-
-/*
- * A ROM that runs the guest at once.  With firmware each start would take a
- * second, and the guest's memory would be written behind our back.
- */
-static char *rom_create(VfioSimGuest guest)
-{
-    static const uint8_t reset[] = {
-        0xea, ROM_STUB & 0xff, ROM_STUB >> 8, 0x00, 0xf0,
-                                /* ljmp $0xf000, $ROM_STUB */
-    };
-    static const uint8_t boot[] = {
-        0xfa,                   /* cli */
-        0xfc,                   /* cld */
-        0x31, 0xc0,             /* xor %ax, %ax */
-        0x8e, 0xc0,             /* mov %ax, %es */
-        0xb8, 0x00, 0xf0,       /* mov $0xf000, %ax */
-        0x8e, 0xd8,             /* mov %ax, %ds */
-        0x31, 0xf6,             /* xor %si, %si */
-        0xbf, 0x00, 0x7c,       /* mov $0x7c00, %di */
-        0xb9, 0x00, 0x01,       /* mov $0x100, %cx */
-        0xf3, 0xa5,             /* rep movsw */
-        0x8c, 0xc0,             /* mov %es, %ax */
-        0x8e, 0xd8,             /* mov %ax, %ds */
-        0xea, 0x00, 0x7c, 0x00, 0x00,   /* ljmp $0, $0x7c00 */
-    };
-    static const uint8_t idle[] = {
-        0xfa,                   /* cli */
-        0xf4,                   /* hlt */
-        0xeb, 0xfd,             /* jmp back to the hlt */
-    };
-    g_autofree char *rom = g_malloc0(ROM_SIZE);
-    char *path = g_build_filename(vfio_sim_dir(), "guest.rom", NULL);
-
-    memcpy(rom + ROM_RESET, reset, sizeof(reset));
-    if (guest == VFIO_SIM_GUEST_IDLE) {
-        memcpy(rom + ROM_STUB, idle, sizeof(idle));
-    } else {
-        g_autofree char *sector = NULL;
-        gsize len;
-
-        g_assert(g_file_get_contents(bootfile_create("x86_64", dir, false),
-                                     &sector, &len, NULL));
-        g_assert_cmpuint(len, ==, ROM_STUB);
-        memcpy(rom, sector, len);
-        memcpy(rom + ROM_STUB, boot, sizeof(boot));
-        bootfile_delete();
-    }
-
-    g_assert(g_file_set_contents(path, rom, ROM_SIZE, NULL));
-    return path;
 }
 
 static bool event_seen(QTestState *qts, const char *name, QDict *event,
@@ -271,7 +52,7 @@ static bool event_seen(QTestState *qts, const char *name, QDict *event,
     if (g_str_equal(name, "MIGRATION_PASS")) {
         uint64_t pass = qdict_get_int(qdict_get_qdict(event, "data"), "pass");
 
-        /* The counter starts anew with each migration; else no gaps */
+        /* Each migration begins with 1.  After that there are no gaps. */
         if (pass != 1) {
             g_assert_cmpuint(pass, ==, vm->last_pass + 1);
         }
@@ -286,11 +67,14 @@ static bool event_seen(QTestState *qts, const char *name, QDict *event,
     return false;
 }
 
-/* The library makes file descriptors; QEMU is told their numbers. */
-static void library_devices(VfioSimVM *vm, const char *const *devices,
-                            const char *device_props,
-                            const char *iommufd_props, GString *cmd,
-                            GString *opts)
+static char *control_path(const VfioSimVM *vm, int dev)
+{
+    return g_strdup_printf("%s/%s-%d", case_dir(), vm->name, dev);
+}
+
+/* The library makes file descriptors, whose numbers QEMU gets as arguments */
+static void add_library_devices(VfioSimVM *vm, const VfioSimVMOptions *opts,
+                                GString *cmd, GString *args)
 {
     g_autofree char *preload = NULL;
     g_autofree char *quoted = NULL;
@@ -298,15 +82,16 @@ static void library_devices(VfioSimVM *vm, const char *const *devices,
     const char *others = getenv("LD_PRELOAD");
     int i;
 
-    g_string_append_printf(opts, " -object iommufd,id=iommufd0,fd=%d",
+    g_string_append_printf(args, " -object iommufd,id=iommufd0,fd=%d",
                            FD_IOMMUFD);
     for (i = 0; i < vm->n_devices; i++) {
-        g_string_append_printf(env, "%sfd=%d,control=%s/%s-%d,%s",
-                               i ? ";" : "", FD_DEVICE + i, vfio_sim_dir(),
-                               vm->name, i, devices[i]);
-        g_string_append_printf(opts, " -device vfio-pci,id=dev%d,fd=%d,"
+        g_autofree char *control = control_path(vm, i);
+
+        g_string_append_printf(env, "%sfd=%d,control=%s,%s", i ? ";" : "",
+                               FD_DEVICE + i, control, opts->devices[i]);
+        g_string_append_printf(args, " -device vfio-pci,id=dev%d,fd=%d,"
                                "iommufd=iommufd0,enable-migration=on%s",
-                               i, FD_DEVICE + i, device_props);
+                               i, FD_DEVICE + i, opts->device_props ?: "");
     }
 
     /*
@@ -314,98 +99,122 @@ static void library_devices(VfioSimVM *vm, const char *const *devices,
      * it nor for this process.
      */
     preload = g_strdup_printf("%s%s%s", others ?: "", others ? ":" : "",
-                              getenv(ENV_FRONTEND));
+                              getenv(ENV_LIBRARY));
     quoted = g_shell_quote(env->str);
     g_string_append_printf(cmd, "env LD_PRELOAD=%s VFIO_SIM_IOMMUFD=fd=%d%s "
                            "VFIO_SIM_DEVICES=%s ", preload, FD_IOMMUFD,
-                           iommufd_props, quoted);
+                           opts->iommufd_props ?: "", quoted);
 }
 
-/* The kernel module makes mediated devices. */
-static void kernel_devices(VfioSimVM *vm, const char *const *devices,
-                           const char *device_props, GString *opts)
+/* The kernel module makes mediated devices */
+static void add_kernel_devices(VfioSimVM *vm, const VfioSimVMOptions *opts,
+                               GString *args)
 {
     int i, j;
 
     for (i = 0; i < vm->n_devices; i++) {
-        g_auto(GStrv) keys = g_strsplit(devices[i], ",", -1);
+        g_auto(GStrv) keys = g_strsplit(opts->devices[i], ",", -1);
         VfioSimDevice *d = &vm->devices[i];
 
-        d->sysfs = mdev_create();
+        d->sysfs = sim_kernel_create();
         for (j = 0; keys[j]; j++) {
             g_auto(GStrv) pair = g_strsplit(keys[j], "=", 2);
 
             g_assert(pair[0] && pair[1]);
             vfio_sim_set(vm, i, pair[0], pair[1]);
         }
-        g_string_append_printf(opts, " -device vfio-pci,id=dev%d,sysfsdev=%s,"
+        g_string_append_printf(args, " -device vfio-pci,id=dev%d,sysfsdev=%s,"
                                "enable-migration=on%s", i, d->sysfs,
-                               device_props);
+                               opts->device_props ?: "");
     }
 }
 
-/* What went over the monitor, and the states of the devices, go there. */
-static void log_options(const char *name, GString *opts)
+/* The log has the monitor's traffic, and the states of the devices */
+static void add_log(const char *name, GString *args)
 {
-    static unsigned int n;
+    g_autofree char *path = NULL;
+    unsigned int n = 0;
 
-    if (getenv(ENV_LOGS)) {
-        g_string_append_printf(opts, " -D %s/%s-%u.log "
-                               "-trace handle_qmp_command "
-                               "-trace monitor_qmp_respond "
-                               "-trace vfio_migration_set_device_state",
-                               vfio_sim_dir(), name, n++);
+    do {
+        g_free(path);
+        path = g_strdup_printf("%s/%s-%u.log", case_log_dir(), name, n++);
+    } while (g_file_test(path, G_FILE_TEST_EXISTS));
+    g_string_append_printf(args, " -D %s -trace handle_qmp_command "
+                           "-trace monitor_qmp_respond "
+                           "-trace vfio_migration_set_device_state", path);
+}
+
+static const char *usual_binary(const char *name)
+{
+    const char *env = NULL;
+
+    if (g_str_equal(name, "src")) {
+        env = "QTEST_QEMU_BINARY_SRC";
+    } else if (g_str_equal(name, "dst")) {
+        env = "QTEST_QEMU_BINARY_DST";
+    }
+    return qtest_qemu_binary(env);
+}
+
+/* A request to the simulator of device @dev has failed */
+static G_NORETURN void control_failed(VfioSimVM *vm, int dev,
+                                      const char *reason)
+{
+    g_printerr("simulator of %s dev%d: %s\n", vm->name, dev, reason);
+    g_assert_not_reached();
+}
+
+static void connect_control(VfioSimVM *vm, int dev)
+{
+    g_autofree char *path = control_path(vm, dev);
+    VfioSimDevice *d = &vm->devices[dev];
+    char reason[256];
+
+    d->control = vfio_sim_control_open(path, 0, reason, sizeof(reason));
+    if (!d->control) {
+        control_failed(vm, dev, reason);
     }
 }
 
-void vfio_sim_start(VfioSimVM *vm, const char *name,
-                    const char *const *devices, const char *device_props,
-                    const char *iommufd_props, VfioSimGuest guest,
-                    const char *args)
+void vfio_sim_start(VfioSimVM *vm, const VfioSimVMOptions *opts)
 {
-    g_autofree char *rom = rom_create(guest);
-    g_autoptr(GString) opts = g_string_new("");
+    g_autofree char *rom = vfio_guest_rom_create(opts->guest);
+    g_autoptr(GString) args = g_string_new("");
     g_autoptr(GString) cmd = g_string_new("");
-    const char *binary;
     int i;
 
-    *vm = (VfioSimVM) { .name = name };
-    while (devices && devices[vm->n_devices]) {
+    *vm = (VfioSimVM) { .name = opts->name };
+    while (opts->devices && opts->devices[vm->n_devices]) {
         g_assert_cmpint(vm->n_devices, <, VFIO_SIM_MAX_DEVICES);
         vm->n_devices++;
     }
 
-    g_string_printf(opts, "-accel tcg -machine pc -nodefaults "
-                    "-global apic-common.vapic=off -name %s "
-                    "-m %s -bios %s %s", name,
-                    guest == VFIO_SIM_GUEST_IDLE ? "16M" : "128M", rom, args);
-    log_options(name, opts);
-    if (!devices) {
-        /* none */
-    } else if (use_kernel()) {
-        kernel_devices(vm, devices, device_props, opts);
-    } else {
-        library_devices(vm, devices, device_props, iommufd_props, cmd, opts);
+    g_string_printf(args, "-accel tcg -machine pc -nodefaults "
+                    "-global apic-common.vapic=off -name %s -m %s -bios %s %s",
+                    vm->name, vfio_guest_memory(opts->guest), rom,
+                    opts->args ?: "");
+    add_log(vm->name, args);
+    if (vm->n_devices && sim_kernel_used()) {
+        add_kernel_devices(vm, opts, args);
+    } else if (vm->n_devices) {
+        add_library_devices(vm, opts, cmd, args);
+    }
+    if (opts->stderr_path) {
+        /* A shell reads the arguments */
+        g_string_append_printf(args, " 2>%s", opts->stderr_path);
     }
 
-    binary = g_str_equal(name, "src") ? "QTEST_QEMU_BINARY_SRC" :
-             g_str_equal(name, "dst") ? "QTEST_QEMU_BINARY_DST" : NULL;
-    g_string_append(cmd, qtest_qemu_binary(binary));
-    g_setenv(ENV_QEMU, cmd->str, true);
-    vm->qts = qtest_init_ext(ENV_QEMU, opts->str, NULL, true);
+    g_string_append(cmd, opts->binary ?: usual_binary(vm->name));
+    g_setenv(ENV_COMMAND, cmd->str, true);
+    vm->qts = qtest_init_ext(ENV_COMMAND, args->str, NULL, true);
     qtest_qmp_set_event_callback(vm->qts, event_seen, vm);
 
     for (i = 0; i < vm->n_devices && !vm->devices[i].sysfs; i++) {
-        g_autofree char *path = g_strdup_printf("%s/%s-%d", vfio_sim_dir(),
-                                                name, i);
-
-        vm->devices[i].fd = unix_connect(path, &error_abort);
-        vm->devices[i].rx = fdopen(dup(vm->devices[i].fd), "r");
-        g_assert(vm->devices[i].rx);
+        connect_control(vm, i);
     }
 }
 
-/* qtest_quit() looks only ten times a second if QEMU is gone */
+/* qtest_quit() checks only ten times per second if QEMU has exited */
 static void quit_soon(QTestState *qts)
 {
     int64_t end = g_get_monotonic_time() + 5 * G_USEC_PER_SEC;
@@ -430,17 +239,16 @@ void vfio_sim_quit(VfioSimVM *vm)
     qtest_quit(g_steal_pointer(&vm->qts));
     for (i = 0; i < vm->n_devices; i++) {
         VfioSimDevice *d = &vm->devices[i];
-        g_autofree char *path = g_strdup_printf("%s/%s-%d", vfio_sim_dir(),
-                                                vm->name, i);
 
         if (d->sysfs) {
-            sysfs_write(d->sysfs, "remove", "1");
+            sim_kernel_remove(d->sysfs);
             g_free(g_steal_pointer(&d->sysfs));
-            continue;
+        } else {
+            g_autofree char *path = control_path(vm, i);
+
+            vfio_sim_control_close(g_steal_pointer(&d->control));
+            g_unlink(path);
         }
-        fclose(d->rx);
-        close(d->fd);
-        g_unlink(path);
     }
     vm->n_devices = 0;
 }
@@ -453,6 +261,16 @@ void vfio_sim_unplug_dev0(VfioSimVM *vm)
     qtest_qmp_eventwait(vm->qts, "DEVICE_DELETED");
 }
 
+void vfio_sim_check_unplug_refused(VfioSimVM *vm)
+{
+    QDict *rsp = qtest_qmp_assert_failure_ref(vm->qts,
+                                              "{ 'execute': 'device_del', "
+                                              "'arguments': "
+                                              "{ 'id': 'dev0' } }");
+
+    qobject_unref(rsp);
+}
+
 bool vfio_sim_running(VfioSimVM *vm)
 {
     QDict *rsp = qtest_qmp_assert_success_ref(vm->qts,
@@ -463,66 +281,72 @@ bool vfio_sim_running(VfioSimVM *vm)
     return running;
 }
 
-static char *request(VfioSimVM *vm, int dev, const char *line)
+void vfio_sim_wait_guest_writes(VfioSimVM *vm)
 {
-    VfioSimDevice *d = &vm->devices[dev];
-    char *reply = NULL;
-    size_t size = 0;
-    ssize_t len;
+    int64_t start = g_get_monotonic_time();
+    uint8_t byte = qtest_readb(vm->qts, X86_TEST_MEM_START);
 
-    g_assert_cmpint(qemu_write_full(d->fd, line, strlen(line)), ==,
-                    strlen(line));
-    len = getline(&reply, &size, d->rx);
-    if (len <= 0 || !g_str_has_prefix(reply, "ok")) {
-        g_printerr("simulator of %s dev%d says '%s' to %s", vm->name, dev,
-                   len > 0 ? reply : "nothing", line);
-        g_assert_not_reached();
+    while (qtest_readb(vm->qts, X86_TEST_MEM_START) == byte) {
+        vfio_sim_nap(start, "guest writes");
     }
-    return g_strstrip(reply);
 }
 
-/* The directory in sysfs, if it is a device of the kernel module */
-static const char *device_sysfs(VfioSimVM *vm, int dev)
+static VfioSimDevice *get_device(VfioSimVM *vm, int dev)
 {
     g_assert_cmpint(dev, <, vm->n_devices);
-    return vm->devices[dev].sysfs;
+    return &vm->devices[dev];
 }
 
 char *vfio_sim_get_str(VfioSimVM *vm, int dev, const char *key)
 {
-    g_autofree char *line = g_strdup_printf("get %s\n", key);
-    g_autofree char *reply = NULL;
+    VfioSimDevice *d = get_device(vm, dev);
+    char value[256];
 
-    if (device_sysfs(vm, dev)) {
-        g_autofree char *name = g_strdup_printf("vfio_sim/%s", key);
-
-        return sysfs_read(device_sysfs(vm, dev), name);
+    if (d->sysfs) {
+        return sim_kernel_get(d->sysfs, key);
     }
-    reply = request(vm, dev, line);
-    return g_strdup(g_strchug(reply + strlen("ok")));
+    if (vfio_sim_control_get(d->control, key, value, sizeof(value)) < 0) {
+        control_failed(vm, dev, value);
+    }
+    return g_strdup(value);
 }
 
 uint64_t vfio_sim_get(VfioSimVM *vm, int dev, const char *key)
 {
-    g_autofree char *reply = vfio_sim_get_str(vm, dev, key);
+    g_autofree char *text = vfio_sim_get_str(vm, dev, key);
     uint64_t value;
 
-    g_assert_cmpint(qemu_strtou64(reply, NULL, 10, &value), ==, 0);
+    g_assert_cmpint(qemu_strtou64(text, NULL, 10, &value), ==, 0);
     return value;
 }
 
 void vfio_sim_set(VfioSimVM *vm, int dev, const char *key, const char *value)
 {
-    g_autofree char *line = g_strdup_printf("set %s %s\n", key, value);
-    g_autofree char *reply = NULL;
+    VfioSimDevice *d = get_device(vm, dev);
+    char reason[256];
 
-    if (device_sysfs(vm, dev)) {
-        g_autofree char *name = g_strdup_printf("vfio_sim/%s", key);
-
-        sysfs_write(device_sysfs(vm, dev), name, value);
-        return;
+    if (d->sysfs) {
+        sim_kernel_set(d->sysfs, key, value);
+    } else if (vfio_sim_control_set(d->control, key, value, reason,
+                                    sizeof(reason)) < 0) {
+        control_failed(vm, dev, reason);
     }
-    reply = request(vm, dev, line);
+}
+
+bool vfio_sim_state_is(VfioSimVM *vm, int dev, const char *state)
+{
+    g_autofree char *current = vfio_sim_get_str(vm, dev, "state");
+
+    return g_str_equal(current, state);
+}
+
+void vfio_sim_wait_state(VfioSimVM *vm, int dev, const char *state)
+{
+    int64_t start = g_get_monotonic_time();
+
+    while (!vfio_sim_state_is(vm, dev, state)) {
+        vfio_sim_nap(start, state);
+    }
 }
 
 void vfio_sim_check_error(VfioSimVM *vm, const char *part)
@@ -533,8 +357,8 @@ void vfio_sim_check_error(VfioSimVM *vm, const char *part)
     int i;
 
     /* QEMU calls a mediated device by its UUID, not by its id */
-    for (i = 0; i < vm->n_devices && device_sysfs(vm, i); i++) {
-        g_autofree char *uuid = g_path_get_basename(device_sysfs(vm, i));
+    for (i = 0; i < vm->n_devices && vm->devices[i].sysfs; i++) {
+        g_autofree char *uuid = g_path_get_basename(vm->devices[i].sysfs);
         g_autofree char *id = g_strdup_printf("dev%d", i);
         g_auto(GStrv) parts = g_strsplit(error, uuid, -1);
 

@@ -9,88 +9,96 @@
  *
  * QTEST_VFIO_SIM           path of the library, or "kernel" for the module,
  *                          which has to be loaded
- * QTEST_VFIO_SIM_LOGS      directory where a case that fails leaves its
- *                          QEMUs' logs, QMP transcripts included
  * QTEST_QEMU_BINARY_SRC    another QEMU for the source, or the destination
  * QTEST_QEMU_BINARY_DST
  */
 
-#ifndef QTEST_VFIO_SIM_H
-#define QTEST_VFIO_SIM_H
+#ifndef QTEST_VFIO_SIM_VM_H
+#define QTEST_VFIO_SIM_VM_H
 
 #include "libqtest.h"
+#include "tests/vfio-sim/client/control.h"
+#include "vfio/guest-rom.h"
 
 #define VFIO_SIM_MAX_DEVICES 4
 
 typedef struct VfioSimDevice {
-    /* With the library: the control connection */
-    int fd;
-    FILE *rx;
-    /* With the module: the device's directory in sysfs */
-    char *sysfs;
+    VFIOSimControl *control;    /* with the library */
+    char *sysfs;                /* with the module: the device's directory */
 } VfioSimDevice;
 
-/* A QEMU with its devices; they have the ids dev0, dev1... */
+/* A QEMU with its devices, whose ids are dev0, dev1... */
 typedef struct VfioSimVM {
     const char *name;
     QTestState *qts;
     int n_devices;
     VfioSimDevice devices[VFIO_SIM_MAX_DEVICES];
 
-    /* Kept up to date from the events */
+    /* Updated by events */
     uint64_t last_pass;
     uint64_t n_stop;
 } VfioSimVM;
 
-/* What guest to run; none of them needs any firmware */
-typedef enum VfioSimGuest {
-    VFIO_SIM_GUEST_IDLE,        /* halts, and never writes to memory */
-    VFIO_SIM_GUEST_DIRTY,       /* bootfile.c: writes 1 MiB to 100 MiB */
-} VfioSimGuest;
+typedef struct VfioSimVMOptions {
+    const char *name;           /* in messages and in file names */
+    const char *binary;         /* the QEMU, or NULL for the usual one */
+    const char *const *devices; /* "KEY=VALUE,..." of each; ends with NULL */
+    const char *device_props;   /* more properties of each vfio-pci device */
+    const char *iommufd_props;  /* more keys of VFIO_SIM_IOMMUFD */
+    const char *args;           /* more arguments of QEMU */
+    const char *stderr_path;    /* a file for its stderr */
+    VfioSimGuest guest;
+} VfioSimVMOptions;
 
 /*
- * Is there a front-end, and can it do what a case asks vfio_sim_start() for?
- * If not, the test is marked as skipped, with the reason.
+ * NULL if there is a front-end, and if it can simulate @devices with an
+ * IOMMUFD that has @iommufd_props; otherwise the reason why not.
  */
-bool vfio_sim_supports(const char *const *devices, const char *iommufd_props);
+const char *vfio_sim_missing(const char *const *devices,
+                             const char *iommufd_props);
 
-/* The directory of the running case, made at the first call */
-const char *vfio_sim_dir(void);
-void vfio_sim_dir_remove(void);
-
-/*
- * Start a QEMU.
- *
- * @name: names this QEMU in messages and in file names
- * @devices: NULL-terminated list of "key=value,..." of the simulator; or NULL
- * @device_props: more properties of each vfio-pci device, or ""
- * @iommufd_props: more keys of VFIO_SIM_IOMMUFD, or ""
- * @guest: what to run
- * @args: more arguments
- */
-void vfio_sim_start(VfioSimVM *vm, const char *name,
-                    const char *const *devices, const char *device_props,
-                    const char *iommufd_props, VfioSimGuest guest,
-                    const char *args);
+void vfio_sim_start(VfioSimVM *vm, const VfioSimVMOptions *opts);
 void vfio_sim_quit(VfioSimVM *vm);
 
 bool vfio_sim_running(VfioSimVM *vm);
 
-/* Unplug dev0; the guest does nothing, so eject it in its place */
+/* Wait until VFIO_SIM_GUEST_DIRTY writes to memory */
+void vfio_sim_wait_guest_writes(VfioSimVM *vm);
+
+/* Unplug dev0.  The guest does not react, so this ejects the device. */
 void vfio_sim_unplug_dev0(VfioSimVM *vm);
+
+/* device_del of dev0 is refused */
+void vfio_sim_check_unplug_refused(VfioSimVM *vm);
 
 /* @part is in the error-desc of query-migrate */
 void vfio_sim_check_error(VfioSimVM *vm, const char *part);
 
-/* Talk to the simulator of device number @dev */
+/* Keys and counters of the simulator, for the device with number @dev */
 uint64_t vfio_sim_get(VfioSimVM *vm, int dev, const char *key);
 char *vfio_sim_get_str(VfioSimVM *vm, int dev, const char *key);
 void vfio_sim_set(VfioSimVM *vm, int dev, const char *key, const char *value);
 
+bool vfio_sim_state_is(VfioSimVM *vm, int dev, const char *state);
+void vfio_sim_wait_state(VfioSimVM *vm, int dev, const char *state);
+
 /*
- * For loops that wait: a short nap, and failure of the test when @start (from
- * g_get_monotonic_time()) is too long ago even for a loaded machine.
+ * For loops that wait: sleeps for a short time, and fails the test if @start
+ * (from g_get_monotonic_time()) is too long ago even for a loaded machine.
  */
 void vfio_sim_nap(int64_t start, const char *what);
+
+#define SIM_CHECK(vm, dev, key, op, value)                             \
+    g_assert_cmpuint(vfio_sim_get(vm, dev, key), op, value)
+
+#define SIM_WAIT(vm, dev, key, op, value)                              \
+    do {                                                               \
+        int64_t start_ = g_get_monotonic_time();                       \
+        uint64_t value_ = (value);                                     \
+                                                                       \
+        while (!(vfio_sim_get(vm, dev, key) op value_)) {              \
+            vfio_sim_nap(start_, #vm " " key " " #op " " #value);      \
+        }                                                              \
+    } while (0)
 
 #endif

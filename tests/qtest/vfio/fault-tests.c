@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A device fails in a migration.  The guest runs on at the source, and the
+ * next migration works.
+ */
+
+#include "qemu/osdep.h"
+#include "vfio/tests.h"
+
+#define DEVICE "initial-bytes=2M,dirty-bytes=1M,stop-bytes=16M"
+
+typedef struct Fault {
+    const char *name;
+    const char *key;            /* of the simulator */
+    const char *value;
+    bool at_dst;
+    bool multifd;
+    const char *error;          /* is part of the error-desc on that side */
+} Fault;
+
+#define SET_STATE "dev0: Failed setting device state to "
+
+static const Fault faults[] = {
+    { "state/PRE_COPY", "fail-state", "PRE_COPY",
+      .error = SET_STATE "PRE_COPY" },
+    { "state/PRE_COPY_P2P", "fail-state", "PRE_COPY_P2P",
+      .error = SET_STATE "PRE_COPY_P2P" },
+    { "state/STOP_COPY", "fail-state", "STOP_COPY",
+      .error = SET_STATE "STOP_COPY" },
+    { "state/RESUMING", "fail-state", "RESUMING", .at_dst = true,
+      .error = SET_STATE "RESUMING" },
+    { "data/precopy", "fail-read-after", "1M" },
+    { "data/stop-copy", "fail-read-after", "8M" },
+    { "load/precopy", "fail-write-after", "1M", .at_dst = true },
+    { "load/stop-copy", "fail-write-after", "8M", .at_dst = true },
+    { "data/multifd", "fail-read-after", "8M", .multifd = true },
+};
+
+static void test_fault(MigPair *p, const void *data)
+{
+    const Fault *f = data;
+    VfioSimVM *vm = f->at_dst ? &p->dst : &p->src;
+    g_autofree char *faulty = g_strdup_printf(DEVICE ",%s=%s", f->key,
+                                              f->value);
+
+    pair_migrate_to(p, PAIR_LIST(faulty));
+    pair_check_runs_on(p, "failed");
+    SIM_CHECK(vm, 0, "faults", >=, 1);
+    if (f->error) {
+        vfio_sim_check_error(vm, f->error);
+    }
+
+    /* Nothing of the first migration is left in the second */
+    if (!f->at_dst) {
+        vfio_sim_set(&p->src, 0, f->key, "none");
+    }
+    pair_migrate_to(p, PAIR_LIST(DEVICE));
+    pair_check_completes(p);
+    g_assert_cmpuint(p->last.vfio_transferred, >=, 19 * MiB);
+    g_assert_cmpuint(p->last.vfio_transferred, <, 20 * MiB);
+}
+
+void add_fault_tests(void)
+{
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(faults); i++) {
+        const Fault *f = &faults[i];
+        const char *device = DEVICE;
+
+        if (!f->at_dst) {
+            device = g_strdup_printf(DEVICE ",%s=%s", f->key, f->value);
+        }
+        vfio_case_add_as("fault", f->name, &(VfioCase) {
+            .description = "The source runs on after a failure of the device",
+            .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT,
+                      .devices = { device },
+                      .return_path = true, .multifd = f->multifd },
+            .run = test_fault, .data = f,
+        });
+    }
+}

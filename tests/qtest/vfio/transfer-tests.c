@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What is transferred, and when: RAM, data of devices, memory that devices
+ * write
+ */
+
+#include "qemu/osdep.h"
+#include "vfio/tests.h"
+
+static void test_ram_idle(MigPair *p, const void *data)
+{
+    pair_migrate(p);
+    pair_check_completes(p);
+    g_assert_cmpuint(p->last.vfio_transferred, ==, 0);
+}
+
+static void test_ram_dirty(MigPair *p, const void *data)
+{
+    MigReply r;
+
+    pair_migrate(p);
+    PAIR_WAIT(p, r, r.passes >= 3 && r.remaining > BANDWIDTH / 1000);
+    g_assert_cmpuint(r.remaining, <=, r.ram_total);
+    pair_check_waits(p);
+
+    pair_set_limit(p, 30000);
+    pair_check_completes(p);
+}
+
+static void test_precopy(MigPair *p, const void *data)
+{
+    MigReply r;
+
+    pair_migrate(p);
+    pair_wait_remaining(p, &r, 64 * MiB);
+    pair_check_waits(p);
+
+    /* All precopy bytes have been moved, and nothing else */
+    SIM_CHECK(&p->src, 0, "initial", ==, 0);
+    SIM_CHECK(&p->src, 0, "dirty", ==, 0);
+    SIM_CHECK(&p->src, 0, "stop", ==, 64 * MiB);
+    g_assert_cmpuint(pair_query(p).vfio_transferred, >=, 8 * MiB);
+    g_assert_cmpuint(pair_query(p).vfio_transferred, <, 9 * MiB);
+
+    pair_set_limit(p, 1100);
+    pair_check_completes(p);
+    g_assert_cmpuint(p->last.vfio_transferred, >=, 72 * MiB);
+}
+
+static void test_no_precopy(MigPair *p, const void *data)
+{
+    MigReply r;
+
+    pair_migrate(p);
+    pair_wait_remaining(p, &r, 64 * MiB);
+    pair_check_waits(p);
+    g_assert_cmpuint(pair_query(p).vfio_transferred, ==, 0);
+    SIM_CHECK(&p->src, 0, "precopy-info-calls", ==, 0);
+
+    pair_set_limit(p, 1100);
+    pair_check_completes(p);
+    g_assert_cmpuint(p->last.vfio_transferred, >=, 64 * MiB);
+}
+
+static void test_precopy_dirty(MigPair *p, const void *data)
+{
+    MigReply r;
+
+    pair_migrate(p);
+    PAIR_WAIT(p, r, r.passes >= 3 && r.vfio_transferred > MiB);
+    pair_check_waits(p);
+    r = pair_query(p);
+    g_assert_cmpuint(r.remaining, >=, 32 * MiB);
+    g_assert_cmpuint(r.remaining, <, 40 * MiB + PAIR_RAM_SLACK);
+
+    pair_set_limit(p, 1000);
+    pair_check_completes(p);
+}
+
+static void test_two_devices(MigPair *p, const void *data)
+{
+    MigReply r;
+
+    pair_migrate(p);
+    pair_wait_remaining(p, &r, 64 * MiB);
+
+    /* Each device alone would be below this */
+    pair_set_limit(p, 800);
+    pair_check_waits(p);
+
+    pair_set_limit(p, 1100);
+    pair_check_completes(p);
+    SIM_CHECK(&p->dst, 0, "write-bytes", >=, 41 * MiB);
+    SIM_CHECK(&p->dst, 1, "write-bytes", >=, 24 * MiB);
+}
+
+static void test_multifd(MigPair *p, const void *data)
+{
+    MigReply r;
+
+    pair_migrate(p);
+    pair_wait_remaining(p, &r, 80 * MiB);
+    pair_check_waits(p);
+    pair_set_limit(p, 1400);
+    pair_check_completes(p);
+    g_assert_cmpuint(p->last.vfio_transferred, >=, 81 * MiB);
+}
+
+static void test_dma(MigPair *p, const void *data)
+{
+    MigReply r;
+
+    SIM_WAIT(&p->src, 0, "dma-pages-written", >=, 2048);
+
+    pair_migrate(p);
+    PAIR_WAIT(p, r, r.passes >= 5 && r.has_remaining);
+    g_assert_cmpuint(r.remaining, >=, 64 * MiB);
+    g_assert_cmpuint(r.remaining, <=, 64 * MiB + r.ram_total);
+    pair_check_waits(p);
+
+    pair_set_limit(p, 2000);
+    pair_check_completes(p);
+    SIM_CHECK(&p->dst, 0, "dma-verified", >=, 512);
+}
+
+static void test_realize(MigPair *p, const void *data)
+{
+    g_assert(vfio_sim_running(&p->src));
+}
+
+#define DMA_DEVICE \
+    STOP_64M ",dma-rate=32M,dma-base=4M,dma-size=4M,dirty-log="
+
+static const VfioCase cases[] = {
+    {
+        .path = "ram/idle",
+        .description = "A guest that does not write to memory; no device",
+        .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT,
+                  .check_passes = true },
+        .run = test_ram_idle,
+    },
+    {
+        .path = "ram/dirty",
+        .description = "A guest that writes to 99 MiB, of which 64 KiB may "
+                       "remain; no device",
+        .pair = { .guest = VFIO_SIM_GUEST_DIRTY, .bandwidth = BANDWIDTH,
+                  .limit = 1, .check_passes = true },
+        .run = test_ram_dirty,
+    },
+    {
+        .path = "precopy/on",
+        .description = "A device that can PRE_COPY",
+        .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT,
+                  .devices = { "initial-bytes=6M,dirty-bytes=2M," STOP_64M } },
+        .run = test_precopy,
+    },
+    {
+        .path = "precopy/off",
+        .description = "A device that cannot PRE_COPY",
+        .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT,
+                  .devices = { "precopy=off," STOP_64M } },
+        .run = test_no_precopy,
+    },
+    {
+        .path = "precopy/dirty",
+        .description = "A device that always has new precopy bytes",
+        .pair = { .bandwidth = BANDWIDTH, .limit = 100,
+                  .devices = { "dirty-rate=16M,dirty-ceiling=8M,"
+                               "stop-bytes=32M" } },
+        .run = test_precopy_dirty,
+    },
+    {
+        .path = "two-devices",
+        .description = "The threshold is for the sum of all devices",
+        .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT,
+                  .devices = { "initial-bytes=1M,stop-bytes=40M",
+                               "precopy=off,stop-bytes=24M" } },
+        .run = test_two_devices,
+    },
+    {
+        .path = "multifd",
+        .description = "Two devices, whose data goes over multifd channels",
+        .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT, .multifd = true,
+                  .devices = { "initial-bytes=1M," STOP_64M,
+                               "stop-bytes=16M" } },
+        .run = test_multifd,
+    },
+    {
+        .path = "dma/device",
+        .description = "A device that writes memory, and logs that itself",
+        .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT,
+                  .devices = { DMA_DEVICE "device" } },
+        .run = test_dma,
+    },
+    {
+        .path = "dma/iommu",
+        .description = "A device that writes memory; the IOMMU logs that",
+        .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT,
+                  .devices = { DMA_DEVICE "iommu" } },
+        .run = test_dma,
+    },
+    {
+        .path = "realize/old-kernel",
+        .description = "QEMU starts with a kernel that does not have "
+                       "IOMMU_IOAS_CHANGE_PROCESS",
+        .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT,
+                  .devices = { STOP_64M },
+                  .iommufd_props = ",change-process=off" },
+        .run = test_realize,
+    },
+};
+
+void add_transfer_tests(void)
+{
+    VFIO_CASES_ADD(cases);
+}
