@@ -24,21 +24,24 @@ programs()
 
 build_tests()
 {
-    local f targets=(qemu-system-x86_64
+    local f build_stock=() targets=(qemu-system-x86_64
         tests/vfio-sim/tests/vfio-sim-conformance)
 
     for f in $(programs); do
         targets+=("tests/qtest/$f")
     done
-    if [ -z "$qemu" ] || [ -z "$tests" ]; then
-        call build "${targets[@]}"
-        load_base "$(default_base)"
-        qemu=${qemu:-$build/$base/obj/qemu-system-x86_64}
-        tests=${tests:-$build/$base/obj/tests}
-    fi
     if [ -z "$stock" ] && [ "$with_stock" = yes ]; then
-        call build --with-stock
-        load_base "$(default_base)"
+        build_stock=(--with-stock)
+    fi
+    if [ -z "$qemu" ] || [ -z "$tests" ]; then
+        call build "${build_stock[@]}" "${targets[@]}"
+    elif [ ${#build_stock[@]} -gt 0 ]; then
+        call build --with-stock qemu-system-x86_64
+    fi
+    load_base "$(default_base)"
+    qemu=${qemu:-$build/$base/obj/qemu-system-x86_64}
+    tests=${tests:-$build/$base/obj/tests}
+    if [ ${#build_stock[@]} -gt 0 ]; then
         stock=$build/$base/stock/obj/qemu-system-x86_64
     fi
     for f in "$qemu" $stock "${targets[@]/#tests/$tests}"; do
