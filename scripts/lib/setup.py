@@ -10,6 +10,9 @@ from migpair import (Failed, Interrupted, Simulator, TOP, executable, find_qmp,
 
 PROFILES = os.path.join(TOP, 'tests', 'vfio-sim', 'profiles')
 
+# The simulator without its tests
+SIM_TARGETS = ('tests/vfio-sim/libvfio-sim.so', 'tests/vfio-sim/vfio-sim')
+
 # Of a first build: processor minutes for the x86_64 emulator, minutes for what
 # one processor does alone (unpacking, configure), GB of disk
 BUILD_MINUTES, SINGLE_MINUTES, DISK_GB = 5, 1, 1.7
@@ -84,7 +87,8 @@ def prepare(args, say, out=None, profile=None, stock=True):
                                 getattr(args, 'peer', None))):
         _check_qemu(binary)
     if not args.sim:
-        _build(['--only=sim'], 'building the simulated device', say, out)
+        _build(['--only=sim', *SIM_TARGETS], 'building the simulated device',
+               say, out)
         args.sim = os.path.join(TOP, 'build', 'sim')
     args.sim = Simulator(args.sim)
     if profile:
