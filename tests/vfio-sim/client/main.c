@@ -14,9 +14,9 @@ static const char usage[] =
 "  run     run QEMU with simulated VFIO devices\n"
 "  ctl     look at, and change, a device of a running QEMU\n"
 "  check   check profiles\n"
-"  keys    list what a profile can say\n"
+"  keys    list what a profile can contain\n"
 "\n"
-"Each command has --help.\n";
+"Each command has --help.  vfio-sim --version prints the version.\n";
 
 void die(const char *fmt, ...)
 {
@@ -77,6 +77,9 @@ int main(int argc, char **argv)
 
     if (argc > 1 && is_help(argv[1])) {
         help(usage);
+    }
+    if (argc > 1 && !strcmp(argv[1], "--version")) {
+        help("vfio-sim " VFIO_SIM_VERSION "\n");
     }
     for (i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++) {
         if (!strcmp(argv[1], commands[i].name)) {

@@ -31,7 +31,7 @@ static const char usage[] =
 "  -p, --properties LIST more properties for each -device, like\n"
 "                        x-migration-multifd-transfer=on\n"
 "  -i, --iommufd LIST    options of the IOMMUFD, like change-process=off\n"
-"  -l, --library FILE    libvfio-sim.so, if it is not beside this program\n"
+"  -l, --library FILE    libvfio-sim.so, if it is not installed with this program\n"
 "  -n, --print           print the command instead of running it\n"
 "  -h, --help            this text\n"
 "\n"
@@ -51,11 +51,48 @@ static char *own_dir(void)
     return no_memory(strdup(dirname(path)));
 }
 
+/* A file that is installed with this program; NULL if it is not there */
+static char *installed(const char *dir, const char *name)
+{
+    char *own = own_dir();
+    char *path = dir[0] == '/' ? format("%s/%s", dir, name) :
+                                 format("%s/%s/%s", own, dir, name);
+
+    free(own);
+    if (access(path, F_OK)) {
+        free(path);
+        return NULL;
+    }
+    return path;
+}
+
+static char *find_library(void)
+{
+    const char *env = getenv("VFIO_SIM_LIB");
+    char *path;
+
+    if (env) {
+        return no_memory(strdup(env));
+    }
+    path = installed(".", "libvfio-sim.so");
+    if (!path) {
+        path = installed(VFIO_SIM_LIBDIR, "libvfio-sim.so");
+    }
+    if (!path) {
+        die("libvfio-sim.so is not installed with this program: use "
+            "--library");
+    }
+    return path;
+}
+
 static char *find_profile(const char *name)
 {
-    char *dirs[2] = { NULL, NULL };
-    char *path;
-    int i;
+    static const char *const dirs[] = {
+        "profiles", VFIO_SIM_DATADIR "/profiles", VFIO_SIM_PROFILES
+    };
+    char *path = NULL;
+    char *file;
+    size_t i;
 
     if (access(name, F_OK) == 0 || strchr(name, '/')) {
         path = realpath(name, NULL);
@@ -64,14 +101,13 @@ static char *find_profile(const char *name)
         }
         return path;
     }
-    dirs[0] = format("%s/profiles", own_dir());
-    dirs[1] = no_memory(strdup(VFIO_SIM_PROFILES));
-    for (i = 0; i < 2; i++) {
-        path = format("%s/%s.profile", dirs[i], name);
-        if (access(path, F_OK) == 0) {
-            return path;
-        }
-        free(path);
+    file = format("%s.profile", name);
+    for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]) && !path; i++) {
+        path = installed(dirs[i], file);
+    }
+    free(file);
+    if (path) {
+        return path;
     }
     if (!strcmp(name, "liar")) {
         die("%s: renamed to random-sizes", name);
@@ -256,10 +292,7 @@ int cmd_run(int argc, char **argv)
     }
 
     if (!library) {
-        library = getenv("VFIO_SIM_LIB");
-    }
-    if (!library) {
-        library = format("%s/libvfio-sim.so", own_dir());
+        library = find_library();
     }
     path = realpath(library, NULL);
     if (!path || access(path, R_OK)) {

@@ -38,6 +38,8 @@ vfio_sim=${arguments[0]:-}
 library=${arguments[1]:-}
 profiles=$(realpath "${arguments[2]:-.}")
 user=${arguments[3]:-}
+readme=$profiles/../README.rst
+man=$profiles/../client/vfio-sim.1
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 count=0
@@ -88,6 +90,8 @@ check_help()
 {
     local command
 
+    check version 0 "vfio-sim $(cat "$profiles/../VERSION")" \
+        "$vfio_sim" --version
     check help 0 "vfio-sim COMMAND" "$vfio_sim" --help
     check no-command 2 "vfio-sim COMMAND" "$vfio_sim"
     check unknown-command 2 "unknown command 'frob'" "$vfio_sim" frob
@@ -97,18 +101,38 @@ check_help()
     done
 }
 
-readme_has_table()
+# has_keys FILE OPTION...: does the manual have what "keys OPTION..." prints?
+has_keys()
 {
-    local table
+    local file=$1 text
+    shift
 
-    table=$("$vfio_sim" keys --rst) && [ -n "$table" ] &&
-        [[ $(<"$profiles/../README.rst") == *"$table"* ]]
+    text=$("$vfio_sim" keys "$@") && [ -n "$text" ] &&
+        [[ $(<"$file") == *"$text"* ]]
+}
+
+# Are all options that the help names in the manual page, and the reverse?
+man_has_options()
+{
+    local man=$1 command
+
+    diff <(for command in run ctl check keys; do
+            "$vfio_sim" "$command" --help
+        done | grep -oE -e '--[a-z]+' | grep -vx -e '--help' | sort -u) \
+        <(sed 's/\\-/-/g' "$man" | grep -oE -e '--[a-z]+' |
+            grep -vxE -e '--(help|version)' | sort -u)
 }
 
 check_keys()
 {
     check keys/list 0 "stop-bytes = SIZE" "$vfio_sim" keys
-    check keys/as-in-the-manual 0 "" readme_has_table
+    check keys/as-in-the-manual 0 "" has_keys "$readme" --rst
+    check keys/counters-as-in-the-manual 0 "" \
+        has_keys "$readme" --counters --rst
+    check keys/as-in-the-manual-page 0 "" has_keys "$man" --man
+    check keys/counters-as-in-the-manual-page 0 "" \
+        has_keys "$man" --counters --man
+    check man/options 0 "" man_has_options "$man"
 }
 
 check_profiles()
