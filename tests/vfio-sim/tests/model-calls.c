@@ -23,6 +23,7 @@ typedef struct FrontEnd {
     /* At each wait() these are set, unless NULL */
     const char *set_key, *set_value;
     bool reset_in_wait;
+    unsigned int waits;
     uint32_t session;           /* that session_begin() was called with */
     uint8_t memory[PAGES][VFIO_SIM_PAGE];
 } FrontEnd;
@@ -59,6 +60,10 @@ static int wait(void *opaque, bool state_change)
 
     called(f, "wait%s", state_change ? " in a state change" : "");
     CHECK_EQ(counter(f->sim, "holding"), 1);
+    if (++f->waits > 10) {
+        tap_fail("it waits without end");
+        return -ETIMEDOUT;
+    }
     if (f->reset_in_wait) {
         vfio_sim_reset(f->sim, f->now);
     }
