@@ -58,12 +58,11 @@ static char *installed(const char *dir, const char *name)
     char *path = dir[0] == '/' ? format("%s/%s", dir, name) :
                                  format("%s/%s/%s", own, dir, name);
 
+    char *real = realpath(path, NULL);
+
     free(own);
-    if (access(path, F_OK)) {
-        free(path);
-        return NULL;
-    }
-    return path;
+    free(path);
+    return real;
 }
 
 static char *find_library(void)
