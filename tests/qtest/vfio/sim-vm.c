@@ -15,6 +15,7 @@
 #include "vfio/sim-vm.h"
 
 #define ENV_LIBRARY "QTEST_VFIO_SIM"
+#define ENV_DEBUG "QTEST_VFIO_SIM_DEBUG"
 
 /* For libqtest, which takes the command to run from the environment */
 #define ENV_COMMAND "QTEST_VFIO_SIM_COMMAND"
@@ -176,6 +177,20 @@ static void connect_control(VfioSimVM *vm, int dev)
     }
 }
 
+static void wait_for_debugger(VfioSimVM *vm)
+{
+    int c;
+
+    if (g_strcmp0(getenv(ENV_DEBUG), vm->name)) {
+        return;
+    }
+    g_printerr("%s is process %d; press Enter to go on\n", vm->name,
+               (int)qtest_pid(vm->qts));
+    do {
+        c = getchar();
+    } while (c != '\n' && c != EOF);
+}
+
 void vfio_sim_start(VfioSimVM *vm, const VfioSimVMOptions *opts)
 {
     g_autofree char *rom = vfio_guest_rom_create(opts->guest);
@@ -212,6 +227,7 @@ void vfio_sim_start(VfioSimVM *vm, const VfioSimVMOptions *opts)
     for (i = 0; i < vm->n_devices && !vm->devices[i].sysfs; i++) {
         connect_control(vm, i);
     }
+    wait_for_debugger(vm);
 }
 
 /* qtest_quit() checks only ten times per second if QEMU has exited */

@@ -11,6 +11,9 @@
  *                          which has to be loaded
  * QTEST_QEMU_BINARY_SRC    another QEMU for the source, or the destination
  * QTEST_QEMU_BINARY_DST
+ * QTEST_VFIO_SIM_DEBUG     "src" or "dst": after the start of that QEMU, wait
+ *                          for a newline on stdin, so that a debugger can be
+ *                          attached
  */
 
 #ifndef QTEST_VFIO_SIM_VM_H
