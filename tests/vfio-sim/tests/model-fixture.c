@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
+#include <inttypes.h>
 #include <limits.h>
 
 #include "model-fixture.h"
@@ -173,12 +174,16 @@ uint32_t session_of(const VFIOSim *s)
 
 uint64_t counter(VFIOSim *s, const char *name)
 {
+    uint64_t number;
     char value[64];
 
     if (vfio_sim_get(s, 0, name, value, sizeof(value))) {
         tap_bail_out("%s", value);
     }
-    return strtoull(value, NULL, 10);
+    if (sscanf(value, "%" SCNu64, &number) != 1) {
+        tap_bail_out("%s is not a number: %s", name, value);
+    }
+    return number;
 }
 
 VFIOSim *device_in_state(const char *keys, uint32_t state)

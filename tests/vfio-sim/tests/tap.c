@@ -115,7 +115,7 @@ static void usage(const TapProgram *program, const char *argv0)
            "\n"
            "  --list          list the cases, with what each of them tests\n"
            "  --test=PATTERN  run only cases whose name contains this; it may\n"
-           "                  have wildcards, like 'states/*p2p'\n",
+           "                  have wildcards, like 'paths-*p2p'\n",
            argv0, program->arguments ? " " : "",
            program->arguments ? program->arguments : "", program->about);
 }
@@ -216,7 +216,10 @@ static void run_child(const TapProgram *program, const char *full_name,
 
 int tap_run_here(const TapProgram *program, const char *full_name)
 {
-    patterns = (char *[]){ (char *)full_name };
+    static char *only;
+
+    only = strdup(full_name);
+    patterns = &only;
     nr_patterns = 1;
     if (for_each(program, run_child) != 1) {
         tap_bail_out("there is no case %s", full_name);
