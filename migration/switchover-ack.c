@@ -1,5 +1,5 @@
 /*
- * Switchover acks: has the destination loaded what it should beforehand?
+ * Account of switchover acks: requests of devices, answers of the destination
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,15 +13,15 @@
 /*
  * @requested: the latest request
  * @answered: the latest request that was answered, or 0
- * @asked: in the query that is under way
- * @asking: in the last query that was complete
+ * @seen: made a request in the current query
+ * @active: made a request in the last complete query
  */
 typedef struct AckDevice {
     char *name;
     uint64_t requested;
     uint64_t answered;
-    bool asked;
-    bool asking;
+    bool seen;
+    bool active;
 } AckDevice;
 
 static void device_free(void *opaque)
@@ -51,7 +51,7 @@ void mig_acks_reset(MigSwitchoverAcks *acks)
 
     g_hash_table_remove_all(acks->devices);
     acks->requests = 0;
-    acks->undone = 0;
+    acks->rolled_back = 0;
 }
 
 void mig_acks_query_begin(MigSwitchoverAcks *acks)
@@ -63,7 +63,7 @@ void mig_acks_query_begin(MigSwitchoverAcks *acks)
 
     g_hash_table_iter_init(&iter, acks->devices);
     while (g_hash_table_iter_next(&iter, NULL, (void **)&dev)) {
-        dev->asked = false;
+        dev->seen = false;
     }
 }
 
@@ -76,7 +76,7 @@ void mig_acks_query_end(MigSwitchoverAcks *acks)
 
     g_hash_table_iter_init(&iter, acks->devices);
     while (g_hash_table_iter_next(&iter, NULL, (void **)&dev)) {
-        dev->asking = dev->asked;
+        dev->active = dev->seen;
     }
 }
 
@@ -99,8 +99,8 @@ bool mig_acks_request(MigSwitchoverAcks *acks, uint32_t section_id,
         acks->requests++;
         trace_mig_acks_request(dev->name, request);
     }
-    dev->asked = true;
-    dev->asking = true;
+    dev->seen = true;
+    dev->active = true;
 
     return dev->answered == request;
 }
@@ -114,8 +114,8 @@ bool mig_acks_answer(MigSwitchoverAcks *acks, uint32_t section_id,
 
     dev = g_hash_table_lookup(acks->devices, GUINT_TO_POINTER(section_id));
     if (!dev) {
-        error_setg(errp, "Switchover ack for section %" PRIu32 ", which never "
-                   "asked for one", section_id);
+        error_setg(errp, "Switchover ack for section %" PRIu32 ", which has "
+                   "made no request", section_id);
         return false;
     }
     if (!request || request > dev->requested) {
@@ -130,11 +130,11 @@ bool mig_acks_answer(MigSwitchoverAcks *acks, uint32_t section_id,
     return true;
 }
 
-void mig_acks_undone(MigSwitchoverAcks *acks)
+void mig_acks_rolled_back(MigSwitchoverAcks *acks)
 {
     QEMU_LOCK_GUARD(&acks->lock);
 
-    acks->undone++;
+    acks->rolled_back++;
 }
 
 bool mig_acks_report(MigSwitchoverAcks *acks, MigAcksReport *report)
@@ -152,7 +152,7 @@ bool mig_acks_report(MigSwitchoverAcks *acks, MigAcksReport *report)
     waiting = g_ptr_array_new();
     g_hash_table_iter_init(&iter, acks->devices);
     while (g_hash_table_iter_next(&iter, NULL, (void **)&dev)) {
-        if (dev->asking && dev->answered != dev->requested) {
+        if (dev->active && dev->answered != dev->requested) {
             g_ptr_array_add(waiting, g_strdup(dev->name));
         }
     }
@@ -160,7 +160,7 @@ bool mig_acks_report(MigSwitchoverAcks *acks, MigAcksReport *report)
 
     *report = (MigAcksReport) {
         .requests = acks->requests,
-        .undone = acks->undone,
+        .rolled_back = acks->rolled_back,
         .waiting = (GStrv)g_ptr_array_free(waiting, false),
     };
     return true;

@@ -1,5 +1,5 @@
 /*
- * Switchover acks: has the destination loaded what it should beforehand?
+ * Account of switchover acks: requests of devices, answers of the destination
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,17 +12,17 @@
 /**
  * MigSwitchoverAcks: the source's account of requests and answers
  *
- * A device asks for an ack as often as it likes, by a number that grows with
- * each request.  The number travels to the destination in the device's
+ * A device requests an ack as often as it needs, with a number that grows with
+ * each request.  The number is sent to the destination in the device's
  * section of the stream, behind the data that is to be loaded first, and
- * comes back on the return path.  The latest request of a device is answered
- * when its own number has come back: a late answer to an earlier request
- * counts for nothing.
+ * returned on the return path.  The latest request of a device is answered
+ * when its own number has been returned: a late answer to an earlier request
+ * does not count.
  *
- * Devices are known by the section id that the stream gives them.
+ * Devices are identified by the section id that the stream gives them.
  *
  * The migration thread makes the requests, the return path thread brings the
- * answers, and any thread may ask for a report.  All take @lock, for a few
+ * answers, and any thread may get a report.  All take @lock, for a few
  * instructions each.
  */
 typedef struct MigSwitchoverAcks {
@@ -31,8 +31,8 @@ typedef struct MigSwitchoverAcks {
     GHashTable *devices;
     /* of this migration, by all devices */
     uint64_t requests;
-    /* switchovers that were undone because of a request */
-    uint64_t undone;
+    /* switchovers that were rolled back because of a request */
+    uint64_t rolled_back;
 } MigSwitchoverAcks;
 
 void mig_acks_init(MigSwitchoverAcks *acks);
@@ -42,9 +42,9 @@ void mig_acks_destroy(MigSwitchoverAcks *acks);
 void mig_acks_reset(MigSwitchoverAcks *acks);
 
 /*
- * All devices are about to be asked, have been asked.  One that makes no
- * request in between (it was unplugged, or is stopped for good) waits for
- * nothing any more.  Migration thread.
+ * A query of all devices begins, has ended.  A device that makes no request in
+ * between (it was unplugged, or is stopped) does not wait for an ack any more.
+ * Migration thread.
  */
 void mig_acks_query_begin(MigSwitchoverAcks *acks);
 void mig_acks_query_end(MigSwitchoverAcks *acks);
@@ -54,10 +54,10 @@ void mig_acks_query_end(MigSwitchoverAcks *acks);
  *
  * @acks: the account
  * @section_id: the device
- * @name: the device's, for reports and traces
+ * @name: of the device, for reports and traces
  * @request: number of its latest request, not 0
  *
- * To be called again and again, with the same number or a greater one.
+ * To be called for each query, with the same number or a greater one.
  *
  * Returns true when this request has been answered.
  */
@@ -65,39 +65,39 @@ bool mig_acks_request(MigSwitchoverAcks *acks, uint32_t section_id,
                       const char *name, uint64_t request);
 
 /**
- * mig_acks_answer: an answer has come (return path thread)
+ * mig_acks_answer: an answer has arrived (return path thread)
  *
  * @acks: the account
- * @section_id: the device, as the destination says
- * @request: number of the request, as the destination says
+ * @section_id: the device, as sent by the destination (not trusted)
+ * @request: number of the request, as sent by the destination (not trusted)
  * @errp: set when false is returned
  *
- * An answer to an earlier request is fine, but satisfies none.
+ * An answer to an earlier request is no error, but does not count.
  *
  * Returns false for an answer to a request that was never made.
  */
 bool mig_acks_answer(MigSwitchoverAcks *acks, uint32_t section_id,
                      uint64_t request, Error **errp);
 
-/* A switchover was undone because of a request (migration thread) */
-void mig_acks_undone(MigSwitchoverAcks *acks);
+/* A switchover was rolled back because of a request (migration thread) */
+void mig_acks_rolled_back(MigSwitchoverAcks *acks);
 
 /**
- * MigAcksReport: what the user may want to know
+ * MigAcksReport: the account, for query-migrate
  *
  * @requests: made in this migration, by all devices
- * @undone: switchovers that were undone because of a request
- * @waiting: names of the devices whose latest request is unanswered,
+ * @rolled_back: switchovers that were rolled back because of a request
+ * @waiting: names of the devices whose latest request has no answer,
  *           NULL-terminated
  */
 typedef struct MigAcksReport {
     uint64_t requests;
-    uint64_t undone;
+    uint64_t rolled_back;
     GStrv waiting;
 } MigAcksReport;
 
 /*
- * Any thread.  Returns false when no device has ever asked; else
+ * Any thread.  Returns false when no device has made a request; else
  * @report->waiting is to be freed with g_strfreev().
  */
 bool mig_acks_report(MigSwitchoverAcks *acks, MigAcksReport *report);

@@ -1,5 +1,5 @@
 /*
- * VFIO migration: initial data, and the switchover acks asked for it
+ * VFIO migration: requests for switchover acks for initial data
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -20,21 +20,21 @@ void vfio_mig_initial_begin(VFIOMigrationInitial *initial)
 bool vfio_mig_initial_reinit(VFIOMigrationInitial *initial, bool again)
 {
     initial->reinits++;
-    if (!initial->told || !again) {
+    if (!initial->sent || !again) {
         return false;
     }
 
     initial->request++;
-    initial->told = false;
+    initial->sent = false;
     return true;
 }
 
-bool vfio_mig_initial_untold(const VFIOMigrationInitial *initial)
+bool vfio_mig_initial_unsent(const VFIOMigrationInitial *initial)
 {
-    return initial->request && !initial->told;
+    return initial->request && !initial->sent;
 }
 
-void vfio_mig_initial_told(VFIOMigrationInitial *initial)
+void vfio_mig_initial_sent(VFIOMigrationInitial *initial)
 {
-    initial->told = true;
+    initial->sent = true;
 }

@@ -1,5 +1,5 @@
 /*
- * VFIO migration: what a device has left to move
+ * VFIO migration: cached sizes of a device's data
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,5 +1,5 @@
 /*
- * VFIO migration: what a device has left to move
+ * VFIO migration: cached sizes of a device's data
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,27 +10,27 @@
 #include "qemu/units.h"
 
 /*
- * Stands in for a stop-copy length that could never be read.  Devices have
- * from a few KiB to many GiB; this is big enough that the downtime limit is
- * not broken by ignorance.
+ * Replaces a stop-copy length that could never be read.  Devices have from a
+ * few KiB to many GiB; this is large enough to prevent a switchover that
+ * exceeds the downtime limit.
  */
 #define VFIO_MIG_STOP_COPY_SIZE_UNKNOWN (100 * GiB)
 
 /**
  * VFIOMigrationSizes: cached sizes of a device's migration data, in bytes
  *
- * The kernel gives three numbers (see linux/vfio.h): initial_bytes and
+ * The kernel reports three numbers (see linux/vfio.h): initial_bytes and
  * dirty_bytes of VFIO_MIG_GET_PRECOPY_INFO, and stop_copy_length of
  * VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, which includes what precopy could still
- * move.  All of them are estimates, read one after the other, and any value
- * of them is possible: nothing here relies on one being smaller than another
- * or on data adding up to what was announced.
+ * move.  All of them are estimates, read one after the other, and may have any
+ * value: nothing here relies on one being smaller than another, or on the data
+ * adding up to what was reported.
  *
  * No locking: owned by the thread that saves the device.
  *
  * @initial: initial bytes of precopy
  * @dirty: bytes that became dirty during precopy
- * @stop_copy: length of all data, were the device stopped now
+ * @stop_copy: length of all data if the device was stopped now
  * @stop_copy_known: @stop_copy was read at least once
  */
 typedef struct VFIOMigrationSizes {
@@ -40,7 +40,7 @@ typedef struct VFIOMigrationSizes {
     bool stop_copy_known;
 } VFIOMigrationSizes;
 
-/* Forget everything: a migration begins or has ended. */
+/* Discard everything: a migration begins or has ended. */
 void vfio_mig_sizes_reset(VFIOMigrationSizes *sizes);
 
 /* A query has succeeded.  After a failed one, what is cached stays valid. */
@@ -50,7 +50,7 @@ void vfio_mig_sizes_set_stop_copy(VFIOMigrationSizes *sizes, uint64_t length);
 
 /*
  * @bytes were read from the device; initial data comes first.  May be more
- * than what was announced.
+ * than what was reported.
  */
 void vfio_mig_sizes_read(VFIOMigrationSizes *sizes, uint64_t bytes);
 

@@ -13,16 +13,16 @@
 
 /*
  * VFIO_DEVICE_FEATURE_SET makes vfio_precopy_info.flags a valid output of
- * VFIO_MIG_GET_PRECOPY_INFO, for as long as the device is open.  It takes no
- * data.  Without, the flags are reserved, and may be anything.
+ * VFIO_MIG_GET_PRECOPY_INFO, as long as the device is open.  It takes no data.
+ * Without it, the flags are reserved, and may have any value.
  */
 #ifndef VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2
 #define VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 12
 #endif
 
 /*
- * In vfio_precopy_info.flags: there is new initial data, whatever was said of
- * it before; initial_bytes is its size, and dirty_bytes has started anew at 0.
+ * In vfio_precopy_info.flags: the device has re-initialised.  initial_bytes is
+ * the size of its new initial data, and dirty_bytes counts from 0 again.
  */
 #ifndef VFIO_PRECOPY_INFO_REINIT
 #define VFIO_PRECOPY_INFO_REINIT (1 << 0)

@@ -44,7 +44,7 @@ static void check_no_report(MigSwitchoverAcks *acks)
 
 /* @waiting: the names of devices that wait, with spaces between them */
 static void check_report(MigSwitchoverAcks *acks, const char *waiting,
-                         uint64_t requests, uint64_t undone)
+                         uint64_t requests, uint64_t rolled_back)
 {
     g_auto(GStrv) names = NULL;
     g_autofree char *joined = NULL;
@@ -55,7 +55,7 @@ static void check_report(MigSwitchoverAcks *acks, const char *waiting,
     joined = g_strjoinv(" ", names);
     g_assert_cmpstr(joined, ==, waiting);
     g_assert_cmpuint(report.requests, ==, requests);
-    g_assert_cmpuint(report.undone, ==, undone);
+    g_assert_cmpuint(report.rolled_back, ==, rolled_back);
 }
 
 /*
@@ -102,7 +102,7 @@ static void test_next_request(Fixture *f, const void *data)
     /* The ack for an earlier request does not count for the next one */
     g_assert_cmpuint(query(acks, 1, 2), ==, 1);
     check_report(acks, "b", 3, 0);
-    mig_acks_undone(acks);
+    mig_acks_rolled_back(acks);
     check_report(acks, "b", 3, 1);
     g_assert(mig_acks_answer(acks, 7, 2, &error_abort));
     g_assert_cmpuint(query(acks, 1, 2), ==, 0);

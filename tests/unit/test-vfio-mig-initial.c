@@ -12,20 +12,20 @@ static void test_one_request(void)
 
     vfio_mig_initial_reset(&initial);
     g_assert_cmpuint(initial.request, ==, 0);
-    g_assert(!vfio_mig_initial_untold(&initial));
+    g_assert(!vfio_mig_initial_unsent(&initial));
 
     vfio_mig_initial_begin(&initial);
     g_assert_cmpuint(initial.request, ==, 1);
-    g_assert(vfio_mig_initial_untold(&initial));
-    vfio_mig_initial_told(&initial);
-    g_assert(!vfio_mig_initial_untold(&initial));
+    g_assert(vfio_mig_initial_unsent(&initial));
+    vfio_mig_initial_sent(&initial);
+    g_assert(!vfio_mig_initial_unsent(&initial));
     g_assert_cmpuint(initial.request, ==, 1);
 
     vfio_mig_initial_reset(&initial);
-    g_assert(!vfio_mig_initial_untold(&initial));
+    g_assert(!vfio_mig_initial_unsent(&initial));
     vfio_mig_initial_begin(&initial);
     g_assert_cmpuint(initial.request, ==, 1);
-    g_assert(vfio_mig_initial_untold(&initial));
+    g_assert(vfio_mig_initial_unsent(&initial));
 }
 
 static void test_reinit(void)
@@ -39,17 +39,17 @@ static void test_reinit(void)
     for (i = 0; i < 3; i++) {
         g_assert(!vfio_mig_initial_reinit(&initial, true));
         g_assert_cmpuint(initial.request, ==, 1);
-        g_assert(vfio_mig_initial_untold(&initial));
+        g_assert(vfio_mig_initial_unsent(&initial));
     }
-    vfio_mig_initial_told(&initial);
+    vfio_mig_initial_sent(&initial);
 
     /* After that, one is, however often the device reports it */
     g_assert(vfio_mig_initial_reinit(&initial, true));
     g_assert(!vfio_mig_initial_reinit(&initial, true));
     g_assert_cmpuint(initial.request, ==, 2);
-    g_assert(vfio_mig_initial_untold(&initial));
-    vfio_mig_initial_told(&initial);
-    g_assert(!vfio_mig_initial_untold(&initial));
+    g_assert(vfio_mig_initial_unsent(&initial));
+    vfio_mig_initial_sent(&initial);
+    g_assert(!vfio_mig_initial_unsent(&initial));
 
     g_assert(vfio_mig_initial_reinit(&initial, true));
     g_assert_cmpuint(initial.request, ==, 3);
@@ -62,9 +62,9 @@ static void test_legacy(void)
 
     vfio_mig_initial_begin(&initial);
     g_assert(!vfio_mig_initial_reinit(&initial, false));
-    vfio_mig_initial_told(&initial);
+    vfio_mig_initial_sent(&initial);
     g_assert(!vfio_mig_initial_reinit(&initial, false));
-    g_assert(!vfio_mig_initial_untold(&initial));
+    g_assert(!vfio_mig_initial_unsent(&initial));
     g_assert_cmpuint(initial.request, ==, 1);
     g_assert_cmpuint(initial.reinits, ==, 2);
 }

@@ -70,7 +70,7 @@ BUSY_TOO: Dict[str, Any] = {
 INITIAL = COMMON['initial_bytes'] + REINITS * BUSY_TOO['reinit_bytes']
 
 ARGUMENTS = ('-trace', 'vmstate_downtime_load',
-             '-trace', 'migration_switchover_undone',
+             '-trace', 'migration_final_check_rolled_back',
              '-msg', 'timestamp=on')
 
 
@@ -169,7 +169,7 @@ def measure(pair):
     downtime = pair.downtime()
     acks = pair.source.cmd('query-migrate').get('switchover-acks', {})
     pauses = [int(re.search(r'(\d+) us', text)[1]) / 1000 for _, text in
-              pair.source.traced('migration_switchover_undone')]
+              pair.source.traced('migration_final_check_rolled_back')]
     return {'guest': downtime['silent'] + sum(pauses),
             'devices': pair.device_downtime(), 'qemu': downtime['qemu'],
             'busy': share(pair, BUSY),

@@ -62,7 +62,7 @@ typedef struct FakeDestination {
 
 static const FakeDestination fake_destinations[] = {
     { "unknown-section",
-      "Switchover ack for section 4294967295, which never asked",
+      "Switchover ack for section 4294967295, which has made no",
       16, { 0, 8, 0, 12, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 1 } },
     { "too-short", "Received 'SWITCHOVER_ACK' message",
       8, { 0, 8, 0, 4, 0, 0, 0, 1 } },
