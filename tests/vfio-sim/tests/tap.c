@@ -20,6 +20,7 @@ static int nr_patterns;
 static unsigned int failed_checks;
 static const char *skipped;
 
+__attribute__((format(printf, 2, 0)))
 static void print_line(const char *prefix, const char *fmt, va_list ap)
 {
     printf("%s", prefix);
