@@ -15,7 +15,8 @@ files     prints the files to build for the tests with these names; fails if
           there is no such test
 cases     prints the cases of these tests, as "NAME PATH"; with patterns, only
           those whose path contains one of them (as a shell pattern)
-commands  prints a command for each of these tests, with the same cases
+commands  prints shell commands that run each of these tests, with the same
+          cases
 """
 
 import fnmatch
@@ -76,6 +77,7 @@ def print_cases(intro, names, patterns):
 
 def print_commands(intro, names, patterns):
     """How to run them by hand"""
+    print('cd', shlex.quote(os.getcwd()))
     for test in intro['tests']:
         if test['name'] not in names:
             continue
@@ -85,8 +87,9 @@ def print_commands(intro, names, patterns):
         if patterns:
             for path in cases_of(test, patterns):
                 args += ['-p', path]
-        print('cd', shlex.quote(os.getcwd()), '&&', 'env', *env,
-              shlex.join(args))
+        if env:
+            print('export', *env)
+        print(shlex.join(args))
 
 
 def main(args):
