@@ -21,7 +21,7 @@ static const char keys_usage[] =
 "\n"
 "List the keys of a profile, the values that they take, and their defaults.\n"
 "\n"
-"  --counters  what \"ctl get\" knows besides the keys, instead\n"
+"  --counters  the names that \"ctl get\" takes besides the keys, instead\n"
 "  --rst       in reStructuredText\n"
 "  --man       for a manual page\n";
 

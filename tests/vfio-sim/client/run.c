@@ -311,7 +311,7 @@ int cmd_run(int argc, char **argv)
         list = next ? next : entry;
     }
 
-    /* what is there already, a sanitizer's runtime say, must stay first */
+    /* what is there, like the library of a sanitizer, must stay first */
     preload = getenv("LD_PRELOAD");
     env[0] = preload && *preload ?
              format("LD_PRELOAD=%s:%s", preload, library) :

@@ -16,8 +16,8 @@
  *   cat /sys/bus/mdev/devices/$UUID/vfio_sim/state
  *
  * Locks.  sim_dev.state_mutex serialises state changes and resets, and may be
- * held for as long as the user wants a state change to take; all who wait for
- * it, or with it held, can be killed.  sim_dev.lock protects the model and is
+ * held for as long as the user makes a state change take; all threads that wait
+ * for it, or with it held, can be killed.  sim_dev.lock protects the model and is
  * never held across such a wait.  It is taken inside of state_mutex, and the
  * VFIO container's lock inside of it (vfio_dma_rw()).  sim_file.lock, the
  * outermost, protects one data file's buffer.
@@ -57,7 +57,7 @@ static void sim_remove(struct mdev_device *mdev)
 {
 	struct sim_dev *d = dev_get_drvdata(&mdev->dev);
 
-	/* Waits for those who have it open */
+	/* Waits until it is closed */
 	vfio_unregister_group_dev(&d->vdev);
 	vfio_put_device(&d->vdev);
 }

@@ -33,7 +33,7 @@ struct sim_dev {
 	VFIOSim *sim;
 	/* Not under a lock: memory of the user's own making */
 	u8 *bar;
-	/* Only for those who hold the lock */
+	/* Only with the lock held */
 	void *page;
 	struct delayed_work dma;
 };
@@ -43,7 +43,7 @@ extern struct workqueue_struct *sim_wq;
 
 /* device.c */
 extern const struct vfio_device_ops sim_ops;
-/* Those who wait look again.  Called with the lock held. */
+/* Wake all that wait for a change.  Called with the lock held. */
 void sim_changed(struct sim_dev *d);
 /* Sleep without any lock. */
 int sim_sleep(u64 ns, bool killable);

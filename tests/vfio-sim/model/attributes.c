@@ -1,5 +1,5 @@
 /*
- * The table of attributes, and how a device is asked for them
+ * The table of attributes, and their values in a device
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -260,7 +260,7 @@ const VFIOSimAttribute vfio_sim_attributes[] = {
     TEXT("stream-error", show_stream_error,
          .doc = "why the last stream was refused, or none"),
     STAT("set-state-calls", set_state_calls,
-         .doc = "calls that ask for another state"),
+         .doc = "calls that set a state"),
     STAT("state-changes", state_changes,
          .doc = "single arcs of the state machine"),
     STAT("resets", resets, .doc = "resets"),

@@ -1,5 +1,5 @@
 /*
- * Attributes: all that a device can be asked for by name
+ * Attributes: the keys and counters of a device, by name
  *
  * One table serves the parser of profiles, the control socket, the kernel
  * module's files in sysfs, the help and the manual.  A key is a part of the

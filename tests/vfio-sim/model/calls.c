@@ -1,9 +1,9 @@
 /*
- * What a program asks a device for, with the time that it takes
+ * The calls of a program, with the time that they take
  *
- * All front-ends answer in this way.  The lock of the device is held, but for
- * the time in which a hook waits or sleeps: what was found out about the
- * device before may be different after that.
+ * All front-ends use these.  The lock of the device is held, but for the time
+ * in which a hook waits or sleeps: the device may be in another state after
+ * that.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -18,7 +18,7 @@ static uint64_t time_now(VFIOSim *s)
     return s->hooks.now(s->opaque);
 }
 
-/* Wait here as long as the user wants. */
+/* Wait here until the user sets another value. */
 static int hold(VFIOSim *s, uint32_t point, uint32_t session)
 {
     bool state_change = point < VFIO_SIM_STATES;

@@ -103,7 +103,7 @@ static void dma_adopt(VFIOSim *s)
 
 bool vfio_sim_dma_running(const VFIOSim *s)
 {
-    /* As a device that cannot tell P2P from other DMA: all stops for P2P */
+    /* All DMA stops in the P2P states: the device has no other kind of stop */
     return s->cfg.dma_rate && s->dma.count &&
            (s->state == VFIO_SIM_RUNNING || s->state == VFIO_SIM_PRE_COPY);
 }

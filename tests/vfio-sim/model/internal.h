@@ -298,11 +298,11 @@ void vfio_sim_dma_done(VFIOSim *s, uint64_t iova, bool written);
 /* Page number @i of a window: false if DMA never wrote it */
 bool vfio_sim_dma_expected(const VFIOSimWindow *w, uint64_t i, uint64_t *iova);
 bool vfio_sim_dma_check(const VFIOSimWindow *w, uint64_t i, const void *page);
-/* The pages of s->rx_dma were compared, as s->rx_verify asks to. */
+/* The pages of s->rx_dma were compared, as s->rx_verify demands. */
 void vfio_sim_dma_verified(VFIOSim *s);
 /* Compare them. */
 void vfio_sim_dma_verify(VFIOSim *s);
-/* Have a window as the configuration wants it. */
+/* Create, replace or keep the window, as configured. */
 int vfio_sim_dma_setup(VFIOSim *s, uint64_t now);
 void vfio_sim_dma_free(VFIOSim *s);
 /* What the counters of the window take in the stream */

@@ -1,9 +1,9 @@
 /*
  * Model of a VFIO device that can be migrated
  *
- * The model knows nothing of processes, files, clocks and threads.  What it
- * needs of them a front-end gives it as VFIOSimHooks, and it calls the model
- * under one lock per device.  Errors are returned as negative errno values.
+ * The model has no processes, files, clocks and threads.  What it needs of
+ * them a front-end gives it as VFIOSimHooks.  A front-end calls the model under
+ * one lock per device.  Errors are returned as negative errno values.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -22,7 +22,7 @@
 /* VFIO_PRECOPY_INFO_REINIT of linux/vfio.h */
 #define VFIO_SIM_INFO_REINIT    (1u << 0)
 
-/* The logs of pages that DMA writes, by who keeps them */
+/* The logs of pages that DMA writes, by their owner */
 enum {
     VFIO_SIM_DEVICE_LOG,
     VFIO_SIM_IOMMU_LOG,
@@ -85,7 +85,7 @@ typedef struct VFIOSimHooks {
     /* The rest may be NULL.  Another state machine than the model's: */
     int (*next_state)(void *opaque, uint32_t from, uint32_t target,
                       uint32_t *next);
-    /* Who else knows of the opt-in to VFIO_DEVICE_FEATURE 12: */
+    /* The opt-in to VFIO_DEVICE_FEATURE 12, if it is not the model's: */
     bool (*opted_in)(void *opaque);
     /* Keys that cannot be changed, up to one whose name is NULL: */
     const VFIOSimFixed *fixed;
@@ -101,8 +101,8 @@ VFIOSim *vfio_sim_new(const VFIOSimConfig *cfg, const VFIOSimHooks *hooks,
 void vfio_sim_free(VFIOSim *s);
 
 /*
- * What a program asks a device for.  These take their time: the lock is
- * dropped while the device is held or slow.
+ * The calls of a program.  They take their time: the lock is dropped while
+ * the device is held or slow.
  */
 int vfio_sim_change_state(VFIOSim *s, uint32_t target);
 /*
@@ -153,8 +153,7 @@ void vfio_sim_log_each(const VFIOSim *s, unsigned int log,
                        void (*fn)(void *opaque, uint64_t iova), void *opaque);
 
 /*
- * Keys, counters and all else that can be asked for by name, see
- * attributes.h.  On failure @buf gets the reason.
+ * Keys and counters by name, see attributes.h.  On failure @buf gets the reason.
  */
 int vfio_sim_get(VFIOSim *s, uint64_t now, const char *name, char *buf,
                  size_t len);

@@ -25,7 +25,7 @@ enum {
 
 /* -EINVAL if no device has such a region; @size: 0 if this one has not */
 int vfio_sim_region_info(uint32_t index, uint64_t *size);
-/* The same of an interrupt; @requests: the device can be asked for by one. */
+/* The same of an interrupt; @requests: there is the request interrupt. */
 int vfio_sim_irq_info(uint32_t index, bool requests, uint32_t *count);
 
 /* The configuration space after a start */

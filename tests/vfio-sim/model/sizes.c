@@ -8,13 +8,13 @@
 
 /* Dirty data appears in pieces of this size */
 #define DIRTY_UNIT      4096u
-/* As much initial data as re-initialisations can pile up */
+/* The most initial data that re-initialisations can add up to */
 #define INITIAL_MAX     (1ull << 62)
 /* A size that is reported to be growing grows by this at least */
 #define GROW_MIN        65536ull
 
 /*
- * Re-initialise: new initial data, and dirty data begins again at nothing.
+ * Re-initialise: new initial data, and dirty data starts again at 0.
  * The rest of a dirty frame that is being read has to be read first, so that
  * it becomes a part of the initial data.
  */

@@ -10,7 +10,7 @@
 #define HEADER_WORDS    (VFIO_SIM_UNIT / 8)
 /* No single read or write takes longer than this because of a rate */
 #define RATE_SLICE_NS   10000000ull
-/* Who comes back later than this after a wait has left the device idle */
+/* A call that comes later than this after a wait has left the device idle */
 #define LATE_NS         RATE_SLICE_NS
 
 /* Words of a frame's header */
@@ -201,9 +201,9 @@ static size_t limit_len(const VFIOSim *s, size_t len, uint64_t rate,
 }
 
 /*
- * Be busy for @ns more; returns for how long from now.  Whoever waits wakes up
- * a little late each time, which must not make the device slower: it goes on
- * from where it would have been.
+ * Be busy for @ns more; returns for how long from now.  A thread wakes up a
+ * little late from each wait, which must not make the device slower: the time
+ * counts from the end of the wait before.
  */
 static uint64_t busy(VFIOSim *s, uint64_t now, uint64_t ns)
 {

@@ -170,7 +170,7 @@ const char *vfio_sim_key_set(VFIOSimConfig *cfg, const VFIOSimAttribute *key,
 {
     char *field = (char *)cfg + key->offset;
     const char *why;
-    VFIOSimReport say = { 0 };
+    VFIOSimReport report = { 0 };
     uint64_t v = 0;
     int word;
 
@@ -196,16 +196,16 @@ const char *vfio_sim_key_set(VFIOSimConfig *cfg, const VFIOSimAttribute *key,
     case VFIO_SIM_TYPE_REPORT:
         word = find_word(names_report, value);
         if (word >= 0) {
-            say.how = word;
+            report.how = word;
         } else {
-            why = parse_number(value, true, &say.number);
+            why = parse_number(value, true, &report.number);
             if (why) {
                 return "must be truth, zero, max, random, error, growing, "
                        "shrinking or a number";
             }
-            say.how = VFIO_SIM_REPORT_NUMBER;
+            report.how = VFIO_SIM_REPORT_NUMBER;
         }
-        *(VFIOSimReport *)field = say;
+        *(VFIOSimReport *)field = report;
         return NULL;
     case VFIO_SIM_TYPE_LIMIT:
         if (same_word(value, key->no_limit)) {
@@ -237,7 +237,7 @@ void vfio_sim_key_get(const VFIOSimConfig *cfg, const VFIOSimAttribute *key,
                       char *buf, size_t len)
 {
     const char *field = (const char *)cfg + key->offset;
-    const VFIOSimReport *say;
+    const VFIOSimReport *report;
     uint64_t v;
 
     switch (key->type) {
@@ -248,12 +248,12 @@ void vfio_sim_key_get(const VFIOSimConfig *cfg, const VFIOSimAttribute *key,
         snprintf(buf, len, "%s", key->names[*(const uint32_t *)field]);
         return;
     case VFIO_SIM_TYPE_REPORT:
-        say = (const VFIOSimReport *)field;
-        if (say->how != VFIO_SIM_REPORT_NUMBER) {
-            snprintf(buf, len, "%s", names_report[say->how]);
+        report = (const VFIOSimReport *)field;
+        if (report->how != VFIO_SIM_REPORT_NUMBER) {
+            snprintf(buf, len, "%s", names_report[report->how]);
             return;
         }
-        v = say->number;
+        v = report->number;
         break;
     default:
         v = *(const uint64_t *)field;

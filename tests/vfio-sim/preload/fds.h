@@ -12,7 +12,7 @@
 /* Only descriptors below this can be ours */
 #define MAX_FD          65536
 
-/* What a descriptor is: 0 is not ours, the rest tells which device's it is */
+/* What a descriptor is: 0 is not ours, the rest has the number of the device */
 enum {
     FD_NONE,
     FD_IOMMU,

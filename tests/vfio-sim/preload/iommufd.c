@@ -276,7 +276,7 @@ static int hw_info(struct iommu_hw_info *arg)
     return 0;
 }
 
-/* Start or stop the log of a device as the page table that it uses wants. */
+/* Start or stop the log of a device as its page table demands. */
 static void device_follow_hwpt(SimDevice *d, bool on)
 {
     static const VFIOSimRange all = { 0, UINT64_MAX };

@@ -1,5 +1,5 @@
 /*
- * The start: what the environment asks for, threads, fork and end
+ * The start: devices from the environment, threads, fork and end
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,5 +1,5 @@
 /*
- * The start: what the environment asks for, and threads
+ * The start: devices from the environment, and threads
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

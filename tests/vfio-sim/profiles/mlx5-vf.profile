@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# A virtual function of a network card, as mlx5 shows itself: some MiB that
-# tell the destination what to allocate, state that changes all the time but
-# stays small, and a remainder that needs the device to be stopped.  Its state
-# changes take milliseconds.
+# A virtual function of a network card, like one of mlx5: some MiB from which
+# the destination learns what to allocate, state that changes all the time but
+# stays small, and a remainder that can only be read while the device is
+# stopped.  Its state changes take milliseconds.
 precopy = on
 p2p = on
 initial-bytes = 16M
