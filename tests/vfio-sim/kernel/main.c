@@ -17,8 +17,8 @@
  *
  * Locks.  sim_dev.state_mutex serialises state changes and resets, and may be
  * held for as long as the user makes a state change take; all threads that wait
- * for it, or with it held, can be killed.  sim_dev.lock protects the model and is
- * never held across such a wait.  It is taken inside of state_mutex, and the
+ * for it, or with it held, can be killed.  sim_dev.lock protects the model and
+ * is never held across such a wait.  It is taken inside of state_mutex, and the
  * VFIO container's lock inside of it (vfio_dma_rw()).  sim_file.lock, the
  * outermost, protects one data file's buffer.
  *

@@ -153,7 +153,8 @@ void vfio_sim_log_each(const VFIOSim *s, unsigned int log,
                        void (*fn)(void *opaque, uint64_t iova), void *opaque);
 
 /*
- * Keys and counters by name, see attributes.h.  On failure @buf gets the reason.
+ * Keys and counters by name, see attributes.h.  On failure @buf gets the
+ * reason.
  */
 int vfio_sim_get(VFIOSim *s, uint64_t now, const char *name, char *buf,
                  size_t len);
