@@ -146,6 +146,16 @@ lock_build()
     export SERIES_LOCK=$top
 }
 
+# Trees that differ in a few files share the rest of the compiler's work: in
+# each of them ccache sees the same relative paths
+share_ccache()
+{
+    export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$build}
+    export CCACHE_NOHASHDIR=${CCACHE_NOHASHDIR:-1}
+    # A file that it does not know is not preprocessed separately
+    export CCACHE_DEPEND=${CCACHE_DEPEND:-1}
+}
+
 known_bases()
 {
     local f
