@@ -53,6 +53,8 @@ static inline SimDevice *fd_device(uint16_t kind)
 SimDevice *device_new(int fd, const VFIOSimConfig *cfg);
 
 int device_ioctl(SimDevice *d, uint32_t request, void *arg);
+/* Its VFIO_DEVICE_FEATURE, in features.c */
+int device_feature(SimDevice *d, void *arg);
 int64_t device_config_write(int fd, const uint8_t *buf, size_t len,
                             off_t offset);
 bool device_is_config(off_t offset);
