@@ -96,6 +96,11 @@ void control_device(int n)
              n);
 }
 
+const char *control_path(void)
+{
+    return control;
+}
+
 int request(const char *line, char *answer, size_t len)
 {
     VFIOSimControl *c = vfio_sim_control_open(control, 0, answer, len);

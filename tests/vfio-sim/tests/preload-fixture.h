@@ -48,6 +48,7 @@ bool fails(long ret, int with);
 
 /* Which device's control socket is used from now on: 1 or 2 */
 void control_device(int n);
+const char *control_path(void);
 /* 0, or -1 if the answer is an error; @answer has no "ok" or "error" */
 int request(const char *line, char *answer, size_t len);
 /* Is the request answered with "ok ..." or "error: ..." like this? */

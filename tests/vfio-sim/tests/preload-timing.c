@@ -62,6 +62,38 @@ static void test_read_rate(void)
     CHECK(now_ms() - start >= 240);
 }
 
+static void test_write_rate(void)
+{
+    static uint8_t buf[6 * MIB];
+    uint64_t start;
+    size_t len = 0, done;
+    ssize_t n;
+    int out, in;
+
+    CHECK_EQ(set_state(DEV, VFIO_SIM_STOP_COPY, &out), 0);
+    while ((n = read(out, buf + len, sizeof(buf) - len)) > 0) {
+        len += n;
+    }
+    CHECK_EQ(len, 5 * MIB);
+    control_device(2);
+    CHECK(answers("set write-rate 20M", "ok"));
+    CHECK_EQ(set_state(DEV2, VFIO_SIM_RESUMING, &in), 0);
+    start = now_ms();
+    for (done = 0; done < len; done += n) {
+        n = write(in, buf + done, len - done);
+        CHECK(n > 0);
+        if (n <= 0) {
+            break;
+        }
+    }
+    /* 250 ms */
+    CHECK(now_ms() - start >= 240);
+    CHECK_EQ(set_state(DEV2, VFIO_SIM_RUNNING, NULL), 0);
+    CHECK(answers("get stream-verified", "ok 1"));
+    close(out);
+    close(in);
+}
+
 /* The threads of held calls, which return what the call has returned */
 
 static void *read_byte(void *fd)
@@ -120,6 +152,8 @@ static const TapCase cases[] = {
     TAP_CASE("latency", test_latency,
              "state changes and queries take as long as they are set to"),
     TAP_CASE("read-rate", test_read_rate, "reads take as long as they have to"),
+    TAP_CASE("write-rate", test_write_rate,
+             "writes take as long as they have to"),
     TAP_CASE("hold-calls", test_hold_calls,
              "reads, writes and queries wait while they are held"),
 };

@@ -23,6 +23,19 @@ static const TapGroup *const groups[] = {
     &preload_migration, NULL
 };
 
+/* What a case that was killed has left */
+static void remove_sockets(const char *dir)
+{
+    char path[64];
+    int i;
+
+    for (i = 1; i <= 2; i++) {
+        snprintf(path, sizeof(path), "%s/%d", dir, i);
+        unlink(path);
+    }
+    rmdir(dir);
+}
+
 static void run_with_library(const char *full_name, const TapCase *c)
 {
     const char *iommufd = c->needs & NEEDS_OLD_IOMMUFD ?
@@ -62,6 +75,7 @@ static void run_with_library(const char *full_name, const TapCase *c)
     /* The library removes its sockets at the end. */
     if (rmdir(dir)) {
         tap_fail("%s: %s", dir, strerror(errno));
+        remove_sockets(dir);
     }
 }
 
