@@ -16,7 +16,7 @@
 #include <linux/types.h>
 #include <linux/kvm.h>
 #include <linux/vfio.h>
-#if __has_include(<linux/iommufd.h>)
+#ifdef VFIO_DEVICE_BIND_IOMMUFD         /* then there is this one, too */
 #include <linux/iommufd.h>
 #endif
 
@@ -86,7 +86,7 @@ struct vfio_device_detach_iommufd_pt {
 
 #ifndef IOMMU_HWPT_GET_DIRTY_BITMAP                     /* Linux 6.7 */
 #ifdef IOMMU_IOAS_ALLOC
-#error "the headers of Linux 6.2 to 6.6 have another half of linux/iommufd.h"
+#error "linux/iommufd.h of Linux 6.6 lacks what later ones have"
 #endif
 #define IOMMUFD_TYPE                            (';')
 
