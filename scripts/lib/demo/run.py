@@ -4,6 +4,10 @@
 import time
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+# A busy guest's RAM is never sent; iterations may be rare on a slow machine
+MAX_RAM_SECONDS = 20
+MAX_SLOW_SECONDS = 10
+
 
 class Sample(NamedTuple):
     """One answer to query-migrate"""
@@ -55,25 +59,35 @@ class Run:
         self.info = info
         return info
 
+    def ram_sent(self):
+        ram = self.info.get('ram', {})
+        return self.iterations() >= 2 and ram.get('remaining', 1) < 4 << 20
+
     def watch(self, seconds):
         """
-        Sample the migration for a while.  True if it still waits then.
+        Sample the migration for so long after RAM is sent, and on a slow
+        machine for 5 iterations.  True if it still waits then.
         """
-        self.sample()
-        start, first = time.monotonic(), self.iterations()
-        settled = False
-        while time.monotonic() - start < seconds:
-            if not settled and time.monotonic() - start > seconds / 2:
-                # Values from before, while RAM is sent, are no prediction
-                settled, self.peak = True, 0
+        begin = time.monotonic()
+        start = first = None
+        while True:
             if self.sample().get('status') == 'completed':
                 self.waited[self.limit] = None
                 return False
+            now = time.monotonic()
+            if start is None and (self.ram_sent()
+                                  or now - begin > MAX_RAM_SECONDS):
+                start, first = now, self.iterations()
+                # Values from while RAM is sent are no prediction
+                self.peak = self.expected or 0
+            if start is not None and now - start >= seconds and (
+                    self.iterations() - first >= 5
+                    or now - start >= seconds + MAX_SLOW_SECONDS):
+                break
             self.watcher(self)
             self.pair.check_alive()
             time.sleep(0.05)
-        self.waited[self.limit] = (time.monotonic() - start,
-                                   self.iterations() - first)
+        self.waited[self.limit] = (now - start, self.iterations() - first)
         return True
 
     def set_limit(self, limit):

@@ -20,16 +20,17 @@ TIGHT_LIMIT = 1
 SIZES = ('initial', 'dirty', 'stop')
 
 
-def add_options(parser, watch):
+def add_options(parser, watch, memory):
     parser.add_argument('--limit', type=int, default=300, metavar='MS',
                         help='downtime limit to begin with (default: 300)')
     parser.add_argument('--bandwidth', type=units.size_option, default=10 ** 9,
                         metavar='SIZE', help="the link's bytes per second, "
                         'which QEMU gets as a parameter (default: 1GB); a '
                         'device slower than that sets the speed')
-    parser.add_argument('--memory', type=units.size_option, default=4 << 30,
-                        metavar='SIZE', help="the guest's (default: 4G, of "
-                        'which it touches next to nothing)')
+    parser.add_argument('--memory', type=units.size_option, default=memory,
+                        metavar='SIZE', help="the guest's, of which it "
+                        'touches next to nothing (default: '
+                        f'{units.device(memory)})')
     parser.add_argument('--watch', type=float, default=watch,
                         metavar='SECONDS', help='how long to watch it wait '
                         f'(default: {watch})')
