@@ -70,15 +70,15 @@ put $d/stop-bytes 2G && is stop-bytes 2147483648
 result set-and-get
 refused_with 'Invalid argument' put $d/reinit-at drained &&
     put $d/reinit-at when-empty &&
-    logged 'reinit-at: renamed to when-empty' && put $d/reinit-at none
+    logged 'reinit-at = drained: renamed to when-empty' && put $d/reinit-at none
 result former-value-is-refused
 refused_with 'Invalid argument' put $d/hold nowhere && is hold none &&
-    logged 'hold: not one of the words'
+    logged 'hold = nowhere: not one of the words'
 result wrong-word-is-refused
 refused put $d/dma-base 1 && refused put $d/dma-size 8G
 result wrong-number-is-refused
 refused_with 'not supported' put $d/dirty-log device &&
-    logged 'dirty-log: the VFIO core does not allow it' &&
+    logged 'dirty-log = device: the VFIO core does not allow it' &&
     put $d/dirty-log iommu
 result key-of-vfio-core-is-refused
 refused put $d/state stop
