@@ -13,10 +13,10 @@
  * MigBandwidthEstimate: estimate of the bandwidth of a switchover
  *
  * Computed from windows of time in which the source sent data.  A window in
- * which the source had data to send all the time shows the speed of the link.
- * One in which it ran out of data gives only a lower bound, and never lowers
- * the estimate: else the estimate would collapse as soon as the guest is idle,
- * although the link is as fast as before.
+ * which the source had data to send all the time is taken as the speed of the
+ * link.  One in which it ran out of data gives only a lower bound, and never
+ * lowers the estimate: else the estimate would collapse as soon as the guest is
+ * idle, although the link is as fast as before.
  *
  * Updated by the migration thread alone, read by any thread without a lock.
  *

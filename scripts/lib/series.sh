@@ -22,7 +22,7 @@ load_series()
     files_of=()
     comments_of=()
     [ -f "$patches/series" ] || return 0
-    while IFS= read -r line; do
+    while IFS= read -r line || [ -n "$line" ]; do
         n=$((n + 1))
         case $line in
         '' | '#'*)
@@ -38,6 +38,9 @@ load_series()
             [[ $line =~ ^[a-z0-9-]+/[a-z0-9-]+\.patch$ ]] ||
                 die "patches/$base/series:$n: '$line' is not of the form" \
                     "topic/name.patch"
+            [ "${name%/*}" != files ] ||
+                die "patches/$base/series:$n: 'files' is not a topic, but the" \
+                    "directory of this base's variants of new files"
             [ -z "${comments_of[$name]+set}" ] ||
                 die "patches/$base/series:$n: $line is listed twice"
             patch_names+=("$name")
@@ -87,10 +90,19 @@ files_with()
 {
     local listed found
 
+    [ -n "${files_of[$1]+set}" ] ||
+        die "$1 is not in patches/$base/series"
     while IFS= read -r listed; do
         case $listed in
         '') continue ;;
-        */) found=$(tracked "$listed" | grep -vE "$not_qemu" || true) ;;
+        */)
+            found=$({
+                tracked "$listed"
+                if [ -d "$patches/files/$listed" ]; then
+                    (cd "$patches/files" && find "$listed" -type f)
+                fi
+            } | grep -vE "$not_qemu" | sort -u || true)
+            ;;
         *) found=$([ ! -f "$(new_file "$listed")" ] || echo "$listed") ;;
         esac
         [ -n "$found" ] ||
@@ -103,23 +115,32 @@ files_with()
 # All new files of the series
 new_files()
 {
-    local name
+    local name twice
 
     load_series
     for name in "${patch_names[@]}"; do
         files_with "$name" || exit
-    done | sort -u
+    done | sort >"$build/.listed" || exit
+    twice=$(uniq -d "$build/.listed" | xargs)
+    [ -z "$twice" ] ||
+        die "patches/$base/series lists with more than one patch: $twice"
+    cat "$build/.listed"
+    rm -f "$build/.listed"
 }
 
 # Files at a QEMU path that the series does not list
 unlisted_files()
 {
-    new_files >"$build/.listed"
-    temps+=("$build/.listed")
-    # shellcheck disable=SC2046
-    tracked $(sed 's,/.*,,' "$build/.listed" | sort -u) |
-        grep -vxFf "$build/.listed" |
-        grep -vE "$not_qemu" || true
+    local listed
+
+    listed=$(new_files) || exit
+    {
+        # shellcheck disable=SC2046
+        tracked $(cut -d/ -f1 <<<"$listed" | sort -u)
+        if [ -d "$patches/files" ]; then
+            (cd "$patches/files" && find . -type f | sed 's,^\./,,')
+        fi
+    } | grep -vxFf <(printf '%s\n' "$listed") | grep -vE "$not_qemu" || true
 }
 
 # A patch is one commit of the prepared tree, whose message ends with its name
