@@ -5,6 +5,7 @@
  */
 
 #include "tool.h"
+#include "version.h"
 
 #include <stdarg.h>
 

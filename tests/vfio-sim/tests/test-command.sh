@@ -88,10 +88,11 @@ check()
 
 check_help()
 {
-    local command
+    local command version
 
-    check version 0 "vfio-sim $(cat "$profiles/../VERSION")" \
-        "$vfio_sim" --version
+    version=$(sed -n 's/^#define VFIO_SIM_VERSION "\(.*\)"/\1/p' \
+        "$profiles/../client/version.h")
+    check version 0 "vfio-sim $version" "$vfio_sim" --version
     check help 0 "vfio-sim COMMAND" "$vfio_sim" --help
     check no-command 2 "vfio-sim COMMAND" "$vfio_sim"
     check unknown-command 2 "unknown command 'frob'" "$vfio_sim" frob
