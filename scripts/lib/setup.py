@@ -16,7 +16,7 @@ SIM_TARGETS = ('tests/vfio-sim/libvfio-sim.so', 'tests/vfio-sim/vfio-sim')
 # Of a first build: processor minutes for the x86_64 emulator on fast and on slow
 # machines, minutes for what one processor does alone (unpacking, configure), GB
 # of disk that must be free
-FAST_MINUTES, SLOW_MINUTES, SINGLE_MINUTES, DISK_GB = 6, 17, 1.5, 4
+FAST_MINUTES, SLOW_MINUTES, SINGLE_MINUTES, DISK_GB = 3, 8, 1.5, 4
 
 
 def add_options(parser):
@@ -35,6 +35,14 @@ def built(*parts: str) -> str:
                         'qemu-system-x86_64')
 
 
+def is_built(*parts: str) -> bool:
+    """Has scripts/build made that QEMU before?"""
+    try:
+        return executable(built(*parts))
+    except Failed:
+        return False
+
+
 def default_base() -> str:
     """What ./configure chose"""
     try:
@@ -46,18 +54,15 @@ def default_base() -> str:
 
 def announce(args, say):
     """Before a first build: how long it takes and what it needs"""
-    try:
-        if args.qemu or executable(built('obj')):
-            return
-    except Failed:
-        pass
+    if args.qemu or is_built('obj') or is_built('quick'):
+        return
     processors = len(os.sched_getaffinity(0))
     fast = SINGLE_MINUTES + FAST_MINUTES / processors
     slow = SINGLE_MINUTES + SLOW_MINUTES / processors
     say('the first run downloads QEMU (40 to 140 MB) and builds its x86_64 '
         f'emulator: {max(round(fast), 2)} to {max(round(slow), 3)} minutes')
     say(f'with {processors} processor(s) until the first result, and then '
-        f'as long again for unchanged QEMU; {DISK_GB} GB of disk')
+        f'1 or 2 for unchanged QEMU; {DISK_GB} GB of disk')
 
 
 def _build(words, what, say, out):
@@ -78,12 +83,13 @@ def _check_qemu(binary):
     version(binary)
 
 
-def prepare(args, say, out=None, profile=None, stock=True):
+def prepare(args, say, out=None, profile=None, stock=True, quick=False):
     """
     Fill in args.qemu, args.stock and args.sim (a Simulator), and build what
     is not given.  What takes long comes last: what was given (PROFILE too) is
     checked before.  OUT: where the builds' messages go (default: stdout).
-    STOCK: whether args.stock is needed now.
+    STOCK: whether args.stock is needed now.  QUICK: if nothing has been built
+    yet, take half the time for it, and do not optimize.
     """
     for binary in filter(None, (args.qemu, args.stock,
                                 getattr(args, 'peer', None))):
@@ -96,9 +102,10 @@ def prepare(args, say, out=None, profile=None, stock=True):
     if profile:
         args.sim.check(profile)
     if not args.qemu:
-        _build(['qemu-system-x86_64'], 'building QEMU with the series', say,
-               out)
-        args.qemu = built('obj')
+        options = ['--quick'] if quick and not is_built('obj') else []
+        _build(options + ['qemu-system-x86_64'],
+               'building QEMU with the series', say, out)
+        args.qemu = built('quick' if options else 'obj')
         _check_qemu(args.qemu)
     if stock:
         build_stock(args, say, out)
@@ -106,11 +113,13 @@ def prepare(args, say, out=None, profile=None, stock=True):
 
 
 def build_stock(args, say, out=None):
-    """Fill in args.stock"""
+    """Fill in args.stock, with a build like that of args.qemu"""
     if not args.stock:
-        _build(['--with-stock', 'qemu-system-x86_64'], 'building unchanged QEMU, '
-               'for the comparison', say, out)
-        args.stock = built('stock', 'obj')
+        quick = is_built('quick') and args.qemu == built('quick')
+        options = ['--quick'] if quick else []
+        _build(options + ['--with-stock', 'qemu-system-x86_64'],
+               'building unchanged QEMU, for the comparison', say, out)
+        args.stock = built('stock', 'quick' if options else 'obj')
         _check_qemu(args.stock)
 
 
