@@ -1,36 +1,39 @@
 /*
- * Remaining bytes of the system, published for query-migrate
+ * What a migration has left, and why it does not switch over, for query-migrate
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "qemu/osdep.h"
-#include "qemu/atomic.h"
 #include "bandwidth.h"
 #include "remaining.h"
 
 void mig_remaining_reset(MigRemaining *remaining)
 {
-    qatomic_set(&remaining->known, false);
-    stat64_set(&remaining->bytes, 0);
+    qemu_spin_lock(&remaining->lock);
+    remaining->known = false;
+    qemu_spin_unlock(&remaining->lock);
 }
 
-void mig_remaining_publish(MigRemaining *remaining,
-                           const MigPendingData *pending)
+void mig_remaining_publish(MigRemaining *remaining, const MigReport *report)
 {
-    stat64_set(&remaining->bytes, mig_pending_total(pending));
-    /* Pairs with mig_remaining_get(): a reader that sees it sees the bytes */
-    qatomic_store_release(&remaining->known, true);
+    qemu_spin_lock(&remaining->lock);
+    remaining->report = *report;
+    remaining->known = true;
+    qemu_spin_unlock(&remaining->lock);
 }
 
-bool mig_remaining_get(const MigRemaining *remaining, uint64_t *bytes)
+bool mig_remaining_get(MigRemaining *remaining, MigReport *report)
 {
-    if (!qatomic_load_acquire(&remaining->known)) {
-        return false;
+    bool known;
+
+    qemu_spin_lock(&remaining->lock);
+    known = remaining->known;
+    if (known) {
+        *report = remaining->report;
     }
-
-    *bytes = stat64_get(&remaining->bytes);
-    return true;
+    qemu_spin_unlock(&remaining->lock);
+    return known;
 }
 
 int64_t mig_expected_downtime(bool known, uint64_t bytes, uint64_t bandwidth,

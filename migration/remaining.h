@@ -1,5 +1,5 @@
 /*
- * Remaining bytes of the system, published for query-migrate
+ * What a migration has left, and why it does not switch over, for query-migrate
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -7,45 +7,62 @@
 #ifndef MIGRATION_REMAINING_H
 #define MIGRATION_REMAINING_H
 
-#include "qemu/stats64.h"
-#include "migration/pending.h"
+#include "qemu/thread.h"
+#include "switchover-history.h"
 
 /**
- * MigRemaining: remaining bytes of the system, as of the last query
+ * MigReport: one consistent state of a migration
  *
- * Published by the migration thread, read by any thread at any time without
- * a lock and without a call into a device.
+ * @remaining: bytes left in the whole system
+ * @ram_remaining: those of RAM; the others are left in devices
+ * @acks_missing: switchover acks without an answer
+ * @reason, @since: what stands in the way of the switchover, and since when
+ * @best: lowest @remaining at the end of a pass, UINT64_MAX before the first
+ * @passes_since_mark: passes without progress
+ */
+typedef struct MigReport {
+    uint64_t remaining;
+    uint64_t ram_remaining;
+    uint64_t acks_missing;
+    MigReason reason;
+    int64_t since;
+    uint64_t best;
+    uint64_t passes_since_mark;
+} MigReport;
+
+/**
+ * MigRemaining: a report that is published
  *
- * @bytes: sum of all pending data of the system
- * @known: @bytes was published since the last reset
+ * Published by the migration thread, read by any thread at any time; a lock is
+ * held while one of them copies it.  No reader calls into a device.
  */
 typedef struct MigRemaining {
-    Stat64 bytes;
+    QemuSpin lock;
     bool known;
+    MigReport report;
 } MigRemaining;
 
 /* Discard what was published.  Not while a migration thread runs. */
 void mig_remaining_reset(MigRemaining *remaining);
 
-/* Publish the result of a query.  Migration thread. */
-void mig_remaining_publish(MigRemaining *remaining,
-                           const MigPendingData *pending);
+/* Publish a report.  Migration thread. */
+void mig_remaining_publish(MigRemaining *remaining, const MigReport *report);
 
 /**
- * mig_remaining_get: the bytes that were last published (any thread)
+ * mig_remaining_get: the report that was last published (any thread)
  *
- * @remaining: where they were published
- * @bytes: set only when true is returned
+ * @remaining: where it was published
+ * @report: set only when true is returned
  *
  * Returns false when nothing has been published yet.
  */
-bool mig_remaining_get(const MigRemaining *remaining, uint64_t *bytes);
+bool mig_remaining_get(MigRemaining *remaining, MigReport *report);
 
 /**
  * mig_expected_downtime: time to move the remaining bytes
  *
  * @known: result of mig_remaining_get()
- * @bytes: bytes that it set
+ * @bytes: bytes that are left
  * @bandwidth: bytes per second, 0 if not known
  * @downtime_limit: ms
  *

@@ -52,6 +52,7 @@ void mig_acks_reset(MigSwitchoverAcks *acks)
     g_hash_table_remove_all(acks->devices);
     acks->requests = 0;
     acks->rolled_back = 0;
+    acks->paused_us = 0;
 }
 
 void mig_acks_query_begin(MigSwitchoverAcks *acks)
@@ -130,11 +131,12 @@ bool mig_acks_answer(MigSwitchoverAcks *acks, uint32_t section_id,
     return true;
 }
 
-void mig_acks_rolled_back(MigSwitchoverAcks *acks)
+void mig_acks_rolled_back(MigSwitchoverAcks *acks, uint64_t paused_us)
 {
     QEMU_LOCK_GUARD(&acks->lock);
 
     acks->rolled_back++;
+    acks->paused_us += paused_us;
 }
 
 bool mig_acks_report(MigSwitchoverAcks *acks, MigAcksReport *report)
@@ -161,6 +163,7 @@ bool mig_acks_report(MigSwitchoverAcks *acks, MigAcksReport *report)
     *report = (MigAcksReport) {
         .requests = acks->requests,
         .rolled_back = acks->rolled_back,
+        .paused_ms = DIV_ROUND_UP(acks->paused_us, 1000),
         .waiting = (GStrv)g_ptr_array_free(waiting, false),
     };
     return true;

@@ -33,6 +33,8 @@ typedef struct MigSwitchoverAcks {
     uint64_t requests;
     /* switchovers that were rolled back because of a request */
     uint64_t rolled_back;
+    /* how long the guest was paused by these, in us */
+    uint64_t paused_us;
 } MigSwitchoverAcks;
 
 void mig_acks_init(MigSwitchoverAcks *acks);
@@ -79,20 +81,25 @@ bool mig_acks_request(MigSwitchoverAcks *acks, uint32_t section_id,
 bool mig_acks_answer(MigSwitchoverAcks *acks, uint32_t section_id,
                      uint64_t request, Error **errp);
 
-/* A switchover was rolled back because of a request (migration thread) */
-void mig_acks_rolled_back(MigSwitchoverAcks *acks);
+/*
+ * A switchover was rolled back because of a request (migration thread).
+ * @paused_us: how long the guest was paused
+ */
+void mig_acks_rolled_back(MigSwitchoverAcks *acks, uint64_t paused_us);
 
 /**
  * MigAcksReport: the account, for query-migrate
  *
  * @requests: made in this migration, by all devices
  * @rolled_back: switchovers that were rolled back because of a request
+ * @paused_ms: how long the guest was paused by these, rounded up
  * @waiting: names of the devices whose latest request has no answer,
  *           NULL-terminated
  */
 typedef struct MigAcksReport {
     uint64_t requests;
     uint64_t rolled_back;
+    uint64_t paused_ms;
     GStrv waiting;
 } MigAcksReport;
 

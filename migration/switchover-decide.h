@@ -1,5 +1,5 @@
 /*
- * When to make an exact query, and so to decide about the switchover
+ * When to switch over, when to wait, and why
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -7,23 +7,131 @@
 #ifndef MIGRATION_SWITCHOVER_DECIDE_H
 #define MIGRATION_SWITCHOVER_DECIDE_H
 
-#include "migration/pending.h"
+#include "switchover-history.h"
 
 /**
- * mig_exact_query_due: does an estimate require an exact query?
+ * MigSituation: all that a decision rests on
  *
- * It does where a switchover might be possible by the estimate, as no
- * switchover may rest on an estimate.  It also does where nothing is left
- * that iterating could move: then only an exact query can find a change, as
- * pages may have been dirtied, or the stopcopy bytes of a device may have
- * become less.
- *
- * @estimate: the result of an estimate
- * @threshold: what may be left at a switchover, in bytes
+ * @now: ms, of the clock that MigHistory uses
+ * @pending: what is left to move
+ * @exact: @pending is from an exact query that was made for this decision; else
+ *         it is an estimate
+ * @bandwidth: of a switchover, in bytes per second, 0 if it was never measured
+ * @downtime_limit: ms
+ * @max_downtime: ms, to which the limit may be raised if the migration waits; 0
+ *                if it may not
+ * @running: the guest runs
  * @postcopy_ram: RAM is counted as postcopy bytes
- * @want_postcopy: postcopy was requested, and may start
+ * @postcopy_wanted: the user requested the start of postcopy
+ * @postcopy: the guest runs on the destination, or is about to
+ * @acks_missing: switchover acks without an answer
+ * @history: what led to this situation
  */
-bool mig_exact_query_due(const MigPendingData *estimate, uint64_t threshold,
-                         bool postcopy_ram, bool want_postcopy);
+typedef struct MigSituation {
+    int64_t now;
+    MigPendingData pending;
+    bool exact;
+    uint64_t bandwidth;
+    uint64_t downtime_limit;
+    uint64_t max_downtime;
+    bool running;
+    bool postcopy_ram;
+    bool postcopy_wanted;
+    bool postcopy;
+    uint64_t acks_missing;
+    MigHistory history;
+} MigSituation;
+
+/**
+ * MigAction: what the migration thread is to do next
+ *
+ * @MIG_ACTION_ITERATE: iterate, then decide again
+ * @MIG_ACTION_QUERY: make an exact query, then decide again by its result
+ * @MIG_ACTION_WAIT: keep the stream alive, but send no RAM; decide again when
+ *                   the time has come, or after a wake-up
+ * @MIG_ACTION_START_POSTCOPY: start postcopy
+ * @MIG_ACTION_SWITCHOVER: stop the guest and complete; in postcopy, complete
+ */
+typedef enum MigAction {
+    MIG_ACTION_ITERATE,
+    MIG_ACTION_QUERY,
+    MIG_ACTION_WAIT,
+    MIG_ACTION_START_POSTCOPY,
+    MIG_ACTION_SWITCHOVER,
+} MigAction;
+
+/**
+ * MigDecision: what to do, and why
+ *
+ * @action: what to do
+ * @reason: what stands between the migration and its switchover
+ * @until: MIG_ACTION_WAIT: the latest time of the next decision, 1 to
+ *         MIG_WAIT_MAX_MS from now
+ * @final_check: MIG_ACTION_SWITCHOVER: a request for an ack may still roll it
+ *               back
+ * @downtime_limit: ms, that the decision rests on: that of the situation, or
+ *                  higher by permission of max_downtime
+ */
+typedef struct MigDecision {
+    MigAction action;
+    MigReason reason;
+    int64_t until;
+    bool final_check;
+    uint64_t downtime_limit;
+} MigDecision;
+
+/*
+ * While it waits, a migration makes one exact query in this many ms.  As a
+ * query stops vCPUs for the time of a dirty-bitmap sync, it is rarer where that
+ * takes long, but not so rare that management regards the migration as dead.
+ */
+#define MIG_WAIT_MIN_MS 150
+#define MIG_WAIT_MAX_MS 1000
+#define MIG_WAIT_PER_QUERY_MS 50
+
+/*
+ * While it waits, RAM is sent in bursts at full speed, so that what is left is
+ * near the lowest that it can be; then the link is left alone for a multiple of
+ * the time that a burst took.
+ */
+#define MIG_BURST_MAX_MS 500
+#define MIG_REST_PER_BURST_MS 40
+
+/* Between two final checks the guest runs this much longer than it was paused */
+#define MIG_RUN_PER_PAUSE_MS 10
+
+/* A migration that waited this long may use @max_downtime */
+#define MIG_RAISE_AFTER_MS 1000
+
+/**
+ * mig_switchover_decide: what to do next, and why
+ *
+ * A pure function.  Its rules:
+ *
+ * - No switchover rests on an estimate, on a bandwidth that was never
+ *   measured, or on more than the threshold, bandwidth * downtime_limit.
+ * - The first pass over RAM is finished before a guest that runs is stopped,
+ *   whatever the limit.
+ * - A guest that does not run has no downtime to limit: when nothing is left
+ *   that iterating can move, the migration completes.
+ * - In postcopy only postcopy bytes count.
+ * - Where iterating cannot bring what is left below the threshold, the
+ *   migration waits.
+ * - After a switchover was rolled back the guest first runs for a multiple of
+ *   the time that it was paused.  When all pauses add up to the downtime limit,
+ *   there is no other final check: what a device has yet to load is loaded
+ *   during the downtime.
+ */
+MigDecision mig_switchover_decide(const MigSituation *situation);
+
+/**
+ * mig_switchover_limit: the downtime limit that would let it finish now
+ *
+ * Returns ms, rounded up, INT64_MAX while the bandwidth is not known.
+ */
+int64_t mig_switchover_limit(const MigSituation *situation);
+
+/* Is it RAM that the migration is busy with, so that throttling can help? */
+bool mig_reason_is_ram(MigReason reason);
 
 #endif

@@ -47,6 +47,11 @@ void vfio_mig_sizes_precopy_empty(VFIOMigrationSizes *sizes)
     sizes->dirty = 0;
 }
 
+void vfio_mig_sizes_end(VFIOMigrationSizes *sizes)
+{
+    *sizes = (VFIOMigrationSizes) { .stop_copy_known = true };
+}
+
 void vfio_mig_sizes_pending(const VFIOMigrationSizes *sizes, bool precopy,
                             uint64_t *precopy_bytes,
                             uint64_t *stopcopy_bytes)

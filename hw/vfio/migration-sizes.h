@@ -49,6 +49,12 @@ void vfio_mig_sizes_set_precopy(VFIOMigrationSizes *sizes, uint64_t initial,
 void vfio_mig_sizes_set_stop_copy(VFIOMigrationSizes *sizes, uint64_t length);
 
 /*
+ * The device was stopped, and has been read to its end.  By the thread that
+ * reads; the migration thread waits for it meanwhile.
+ */
+void vfio_mig_sizes_end(VFIOMigrationSizes *sizes);
+
+/*
  * @bytes were read from the device; initial data comes first.  May be more
  * than what was reported.
  */

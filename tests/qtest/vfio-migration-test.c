@@ -11,6 +11,7 @@ static void add_tests(void)
 {
     add_transfer_tests();
     add_wait_tests();
+    add_decision_tests();
     add_bad_size_tests();
     add_fault_tests();
     add_cancel_tests();

@@ -1,5 +1,5 @@
 /*
- * Unit tests for the published remaining bytes and expected downtime
+ * Unit tests for the published report and the expected downtime
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,27 +11,69 @@
 static void test_remaining(void)
 {
     MigRemaining remaining = { };
-    MigPendingData pending = {
-        .precopy_bytes = 1, .stopcopy_bytes = 2, .postcopy_bytes = 4,
+    MigReport report = {
+        .remaining = 7, .ram_remaining = 3, .acks_missing = 1,
+        .reason = MIG_REASON_ACK, .since = 5, .best = 6,
+        .passes_since_mark = 2,
     };
-    uint64_t bytes = 42;
+    MigReport copy = { .remaining = 42 };
 
     mig_remaining_reset(&remaining);
-    g_assert_false(mig_remaining_get(&remaining, &bytes));
-    g_assert_cmpuint(bytes, ==, 42);
+    g_assert_false(mig_remaining_get(&remaining, &copy));
+    g_assert_cmpuint(copy.remaining, ==, 42);
 
-    mig_remaining_publish(&remaining, &pending);
-    g_assert_true(mig_remaining_get(&remaining, &bytes));
-    g_assert_cmpuint(bytes, ==, 7);
+    mig_remaining_publish(&remaining, &report);
+    g_assert_true(mig_remaining_get(&remaining, &copy));
+    g_assert_cmpmem(&copy, sizeof(copy), &report, sizeof(report));
 
-    pending.stopcopy_bytes = UINT64_MAX;
-    mig_remaining_publish(&remaining, &pending);
-    g_assert_true(mig_remaining_get(&remaining, &bytes));
-    g_assert_cmpuint(bytes, ==, UINT64_MAX);
+    report.remaining = UINT64_MAX;
+    mig_remaining_publish(&remaining, &report);
+    g_assert_true(mig_remaining_get(&remaining, &copy));
+    g_assert_cmpuint(copy.remaining, ==, UINT64_MAX);
 
     /* At the start of the next migration nothing is known */
     mig_remaining_reset(&remaining);
-    g_assert_false(mig_remaining_get(&remaining, &bytes));
+    g_assert_false(mig_remaining_get(&remaining, &copy));
+}
+
+typedef struct {
+    MigRemaining remaining;
+    bool stop;
+} Readers;
+
+static void *reader(void *opaque)
+{
+    Readers *readers = opaque;
+    MigReport report;
+
+    while (!qatomic_read(&readers->stop)) {
+        if (mig_remaining_get(&readers->remaining, &report)) {
+            g_assert_cmpuint(report.remaining - report.ram_remaining, ==,
+                             report.best);
+        }
+    }
+    return NULL;
+}
+
+/* What one reader gets was published together */
+static void test_consistent(void)
+{
+    g_autofree Readers *readers = g_new0(Readers, 1);
+    QemuThread thread;
+    uint64_t i;
+
+    mig_remaining_reset(&readers->remaining);
+    qemu_thread_create(&thread, "reader", reader, readers,
+                       QEMU_THREAD_JOINABLE);
+    for (i = 0; i < 200000; i++) {
+        MigReport report = {
+            .remaining = 3 * i, .ram_remaining = i, .best = 2 * i,
+        };
+
+        mig_remaining_publish(&readers->remaining, &report);
+    }
+    qatomic_set(&readers->stop, true);
+    qemu_thread_join(&thread);
 }
 
 static void test_expected_downtime(void)
@@ -54,6 +96,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
 
     g_test_add_func("/migration/remaining/publish", test_remaining);
+    g_test_add_func("/migration/remaining/consistent", test_consistent);
     g_test_add_func("/migration/remaining/expected-downtime",
                     test_expected_downtime);
 

@@ -10,9 +10,9 @@ What scripts/bench measures.  Each group is a module with
                                Markdown
 """
 
-from . import downtime, query, reinit, throughput
+from . import downtime, query, reinit, throughput, waiting
 
 GROUPS = {'downtime': downtime, 'throughput': throughput, 'query': query,
-          'reinit': reinit}
+          'reinit': reinit, 'waiting': waiting}
 # These need no QEMU but the one with the series
 SERIES_ALONE = {'reinit'}

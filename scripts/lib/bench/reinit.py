@@ -148,7 +148,7 @@ def render_busy(numbers, targets):
         ('unread', 'initial data that was unread at the stop',
          lambda n: units.size(int(n))),
         ('requests', 'acks requested', '{:.0f}'.format),
-        ('undone', 'switchovers rolled back', '{:.0f}'.format),
+        ('rolled-back', 'switchovers rolled back', '{:.0f}'.format),
         ('paused', 'the guest was paused for these', units.ms))
     for key, name, text in counts:
         rows.append([name] + [text(columns[c][key]) for c in SWITCH] + [''])

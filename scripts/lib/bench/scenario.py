@@ -176,4 +176,4 @@ def measure(pair):
             'unread': busy['initial-unread-at-stop'],
             'initial': busy['read-bytes-initial'], 'reinits': busy['reinits'],
             'requests': acks.get('requests', 0),
-            'undone': acks.get('undone', 0), 'paused': sum(pauses)}
+            'rolled-back': acks.get('rolled-back', 0), 'paused': sum(pauses)}

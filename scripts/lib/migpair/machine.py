@@ -24,7 +24,7 @@ class Machine:
 
     def __init__(self, sess, binary, name, devices=(), *, sim=None,
                  incoming=False, memory=1 << 30, device_options='',
-                 arguments=(), raw_monitor=False, log_name=None):
+                 arguments=(), raw_monitor=False, log_name=None, rom=None):
         self.session = sess
         self.name = name
         self.binary = binary
@@ -34,6 +34,7 @@ class Machine:
         self._qmp = None
         self._process = None
         self._sockets = []
+        self.rom = rom or sess.rom
         self.log = os.path.join(sess.log_dir, f'{log_name or name}.log')
         if not process.executable(binary):
             raise Failed(f'there is no QEMU {binary}')
@@ -62,7 +63,7 @@ class Machine:
                 args += ['-L', d]
         args += ['-name', self.name, '-no-user-config', '-nodefaults',
                  '-display', 'none', '-machine', 'q35', '-accel', 'tcg',
-                 '-m', f'{memory >> 20}M', '-bios', self.session.rom,
+                 '-m', f'{memory >> 20}M', '-bios', self.rom,
                  '-chardev', f'socket,id=qmp,fd={qmp_fd}',
                  '-mon', 'chardev=qmp,mode=control',
                  '-chardev', f'socket,id=ticks,fd={ticks_fd}',
@@ -195,6 +196,12 @@ class Machine:
         """Processor time that the whole process has used"""
         # The kernel's encoding of "CPU clock of process PID"
         return time.clock_gettime(~self.pid() << 3 | 2)
+
+    def thread_seconds(self, thread):
+        """Processor time that one of its threads has used"""
+        path = f'/proc/{self.pid()}/task/{thread}/schedstat'
+        with open(path, encoding='ascii') as f:
+            return int(f.read().split()[0]) / 1e9
 
     def close(self):
         loop = self.session.loop

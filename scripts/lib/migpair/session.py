@@ -62,15 +62,21 @@ class Session:
             self.tmp = tempfile.mkdtemp(prefix='vfio-mig-')
         except OSError as e:
             raise Failed(f'cannot make a directory: {e}') from None
-        self.rom = os.path.join(self.tmp, 'tick.rom')
-        try:
-            with open(self.rom, 'wb') as f:
-                f.write(tickrom.image())
-        except OSError as e:
-            shutil.rmtree(self.tmp, ignore_errors=True)
-            raise Failed(f'cannot write {self.rom}: {e.strerror}') from None
+        # Of the guest that rewrites 64 MiB, and of the one that does not
+        self.busy_rom = self._write_rom('busy.rom', 64 << 20)
+        self.rom = self._write_rom('tick.rom', 0)
         self.loop = Loop()
         self.parts = []
+
+    def _write_rom(self, name, rewrite):
+        path = os.path.join(self.tmp, name)
+        try:
+            with open(path, 'wb') as f:
+                f.write(tickrom.image(rewrite))
+        except OSError as e:
+            shutil.rmtree(self.tmp, ignore_errors=True)
+            raise Failed(f'cannot write {path}: {e.strerror}') from None
+        return path
 
     def close(self):
         for part in list(self.parts):

@@ -6,7 +6,7 @@ It programs the PC's timer to 1000 Hz.  Each interrupt counts up a byte in
 memory and writes it to I/O port 0xe9, the debug console (-device
 isa-debugcon).  The console's output shows when the guest runs; that the count
 continues after a migration shows that the memory has been migrated.  Between
-two ticks the guest halts.
+two ticks the guest halts, or rewrites memory for ever.
 """
 
 SIZE = 64 << 10
@@ -14,6 +14,9 @@ TICK_HZ = 1000
 PORT = 0xe9
 
 _START = 0xe000
+# Where a guest rewrites memory, one number in each page
+REWRITE_START = 16 << 20
+_GDT = 0xd000
 _DIVISOR = round(1193182 / TICK_HZ)
 
 
@@ -57,18 +60,54 @@ def _main(handler):
     # Timer: channel 0, rate generator
     code += _out(0x43, 0x34)
     code += _out(0x40, _DIVISOR & 0xff) + _out(0x40, _DIVISOR >> 8)
-    return code + bytes.fromhex(
+    return code
+
+
+def _halt():
+    return bytes.fromhex(
         'fb'                # sti
         'f4'                # hlt
         'ebfd'              # jmp to hlt
     )
 
 
-def image():
-    """The ROM's bytes"""
+def _gdt():
+    """A table with one segment, all memory; and its limit and address"""
+    flat = bytes.fromhex('ffff00000092cf00')
+    return bytes(8) + flat + (15).to_bytes(2, 'little') + (
+        0xf0000 + _GDT).to_bytes(4, 'little')
+
+
+def _rewrite(size):
+    """Real mode, but with an ES that reaches all memory"""
+    return bytes.fromhex('2e660f0116') + (_GDT + 16).to_bytes(
+        2, 'little') + bytes.fromhex(       # lgdt cs:[table]
+        '0f20c0'            # mov eax, cr0
+        '0c01'              # or al, 1
+        '0f22c0'            # mov cr0, eax
+        'bb0800'            # mov bx, 8
+        '8ec3'              # mov es, bx
+        '24fe'              # and al, 0xfe
+        '0f22c0'            # mov cr0, eax
+        'fb'                # sti
+        # again:
+        '66bf') + REWRITE_START.to_bytes(4, 'little') + bytes.fromhex(
+        # next:
+        '266766ff07'        # inc dword es:[edi]
+        '6681c700100000'    # add edi, 4096
+        '6681ff') + (REWRITE_START + size).to_bytes(4, 'little') + (
+        bytes.fromhex(
+            '72eb'          # jb next
+            'ebe3'))        # jmp again
+
+
+def image(rewrite=0):
+    """The ROM's bytes; REWRITE: so many bytes of memory, for ever"""
     rom = bytearray(b'\xff' * SIZE)
     handler = _handler()
-    code = handler + _main(_START)
+    code = handler + _main(_START) + (_rewrite(rewrite) if rewrite
+                                      else _halt())
+    rom[_GDT:_GDT + len(_gdt())] = _gdt()
     rom[_START:_START + len(code)] = code
     entry = _START + len(handler)
     # Reset vector: jmp far 0xf000:entry

@@ -123,7 +123,7 @@ void check_acks(const MigPair *p, uint64_t requests, uint64_t rolled_back)
 {
     g_assert(p->last.has_acks == !!requests);
     g_assert_cmpuint(p->last.requests, ==, requests);
-    g_assert_cmpuint(p->last.undone, ==, rolled_back);
+    g_assert_cmpuint(p->last.rolled_back, ==, rolled_back);
     g_assert_cmpuint(p->last.n_waiting, ==, 0);
 }
 

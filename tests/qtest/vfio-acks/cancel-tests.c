@@ -86,7 +86,7 @@ static void test_pause(MigPair *p, const void *data)
 
     pair_migrate(p);
     PAIR_WAIT(p, r, reply_status_is(&r, "pre-switchover"));
-    g_assert_cmpuint(r.undone, ==, 2);
+    g_assert_cmpuint(r.rolled_back, ==, 2);
     g_assert_cmpuint(r.requests, ==, 3);
     migrate_continue(p->src.qts, "pre-switchover");
     PAIR_WAIT_WHILE(p, r, !reply_status_is(&r, "failed"),

@@ -128,13 +128,13 @@ static void test_before_decision(MigPair *p, const void *data)
     vfio_sim_set(&p->src, 0, "read-rate", "unlimited");
     check_waits_for_ack(p, 2);
     SIM_CHECK(&p->dst, 0, "write-bytes-initial", ==, INITIAL);
-    check_hmp_has(p, "Switchover acks: \trequests=2, undone=0, "
+    check_hmp_has(p, "Switchover acks: \trequests=2, rolled-back=0, "
                      "waiting for 0000:00:02.0/vfio\r\n");
 
     vfio_sim_set(&p->dst, 0, "hold", "none");
     check_completes_acked(p);
     check_acks(p, 2, 0);
-    check_hmp_has(p, "Switchover acks: \trequests=2, undone=0\r\n");
+    check_hmp_has(p, "Switchover acks: \trequests=2, rolled-back=0\r\n");
     SIM_CHECK(&p->dst, 0, "write-bytes-initial", ==, INITIAL + 256 * KiB);
 }
 
@@ -172,13 +172,13 @@ static void test_endless(MigPair *p, const void *data)
 
     pair_migrate_to(p, PAIR_LIST(SMALL));
     if (c->requests) {
-        PAIR_WAIT(p, r, r.undone >= 5 && reply_waits_for(&r, sections[0]));
-        g_assert_cmpuint(r.requests, ==, r.undone + 1);
+        PAIR_WAIT(p, r, r.rolled_back >= 5 && reply_waits_for(&r, sections[0]));
+        g_assert_cmpuint(r.requests, ==, r.rolled_back + 1);
         check_hmp_has(p, "Switchover acks: \trequests=");
     } else {
         SIM_WAIT(&p->src, 0, "reinits", >=, 5);
         check_waits_for_ack(p, 1);
-        check_hmp_has(p, "Switchover acks: \trequests=1, undone=0, "
+        check_hmp_has(p, "Switchover acks: \trequests=1, rolled-back=0, "
                          "waiting for 0000:00:02.0/vfio\r\n");
     }
     g_assert(vfio_sim_running(&p->src));
@@ -186,7 +186,7 @@ static void test_endless(MigPair *p, const void *data)
 
     vfio_sim_set(&p->src, 0, "reinit-at", "none");
     check_completes_acked(p);
-    g_assert_cmpuint(p->last.requests, ==, p->last.undone + 1);
+    g_assert_cmpuint(p->last.requests, ==, p->last.rolled_back + 1);
 }
 
 static const VfioCase cases[] = {

@@ -39,7 +39,8 @@ static const char *device_props(const MigPairOptions *opts)
 static void set_capabilities(QTestState *qts, const MigPairOptions *opts,
                              const MigSide *side)
 {
-    if (opts->return_path || opts->multifd || side->switchover_ack) {
+    if (opts->return_path || opts->multifd || opts->dirty_bitmaps ||
+        side->switchover_ack) {
         migrate_set_capability(qts, "return-path", true);
     }
     if (side->switchover_ack) {
@@ -47,6 +48,9 @@ static void set_capabilities(QTestState *qts, const MigPairOptions *opts,
     }
     if (opts->multifd) {
         migrate_set_capability(qts, "multifd", true);
+    }
+    if (opts->dirty_bitmaps) {
+        migrate_set_capability(qts, "dirty-bitmaps", true);
     }
     if (opts->pause_before_switchover) {
         migrate_set_capability(qts, "pause-before-switchover", true);

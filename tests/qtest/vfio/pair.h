@@ -35,6 +35,7 @@ typedef struct MigPairOptions {
     bool return_path;
     bool multifd;               /* for RAM and the devices */
     bool pause_before_switchover;
+    bool dirty_bitmaps;         /* which makes postcopy possible */
 
     uint64_t bandwidth;         /* avail-switchover-bandwidth; 0: not set */
     uint64_t limit;             /* downtime-limit, ms */

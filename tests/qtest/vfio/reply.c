@@ -58,7 +58,8 @@ static void get_acks(MigReply *r, const QDict *dict)
 
     r->has_acks = true;
     r->requests = get_uint(dict, "requests");
-    r->undone = get_uint(dict, "undone");
+    r->rolled_back = get_uint(dict, "rolled-back");
+    r->paused_time = get_uint(dict, "paused-time");
     pstrcpy(r->waiting, sizeof(r->waiting), ",");
     QLIST_FOREACH_ENTRY(qdict_get_qlist(dict, "waiting"), entry) {
         pstrcat(r->waiting, sizeof(r->waiting),
@@ -66,6 +67,18 @@ static void get_acks(MigReply *r, const QDict *dict)
         pstrcat(r->waiting, sizeof(r->waiting), ",");
         r->n_waiting++;
     }
+}
+
+static void get_state(MigReply *r, const QDict *dict)
+{
+    r->has_state = true;
+    pstrcpy(r->reason, sizeof(r->reason), qdict_get_str(dict, "reason"));
+    get_uint(dict, "since");
+    get_uint(dict, "passes-without-progress");
+    r->has_needed = qdict_haskey(dict, "needed-downtime-limit");
+    r->needed = try_uint(dict, "needed-downtime-limit");
+    r->has_best = qdict_haskey(dict, "best-remaining");
+    r->best = try_uint(dict, "best-remaining");
 }
 
 MigReply reply_none(void)
@@ -98,6 +111,12 @@ MigReply reply_get(QTestState *qts)
         r.ram_total = get_uint(dict, "total");
         r.ram_remaining = get_uint(dict, "remaining");
         r.ram_transferred = get_uint(dict, "transferred");
+        r.precopy_bytes = get_uint(dict, "precopy-bytes");
+        r.downtime_bytes = get_uint(dict, "downtime-bytes");
+    }
+    r.throttle = try_uint(rsp, "cpu-throttle-percentage");
+    if (qdict_haskey(rsp, "switchover-state")) {
+        get_state(&r, qdict_get_qdict(rsp, "switchover-state"));
     }
     if (qdict_haskey(rsp, "vfio")) {
         dict = qdict_get_qdict(rsp, "vfio");
@@ -111,10 +130,10 @@ MigReply reply_get(QTestState *qts)
     if (g_test_verbose()) {
         g_test_message("%s remaining %" PRIu64 " expected %" PRIu64
                        " passes %" PRIu64 " ram %" PRIu64 " requests %" PRIu64
-                       " undone %" PRIu64 " waiting %s %s",
+                       " rolled-back %" PRIu64 " waiting %s reason %s %s",
                        r.status, r.remaining, r.expected, r.passes,
-                       r.ram_remaining, r.requests, r.undone, r.waiting,
-                       r.error);
+                       r.ram_remaining, r.requests, r.rolled_back, r.waiting,
+                       r.reason, r.error);
     }
     return r;
 }
@@ -123,7 +142,8 @@ MigReply reply_get(QTestState *qts)
 static int status_rank(const char *status)
 {
     static const char *const order[] = {
-        "none", "setup", "active", "pre-switchover", "device", "completed",
+        "none", "setup", "active", "pre-switchover", "device",
+        "postcopy-device", "postcopy-active", "completed",
         "cancelling", "cancelled", "failed",
     };
     int i;
@@ -147,6 +167,7 @@ void reply_check(const MigReply *last, const MigReply *r)
         g_assert(!r->has_remaining);
         g_assert(!r->has_expected);
         g_assert(!r->has_acks || reply_status_is(r, "completed"));
+        g_assert(!r->has_state);
     }
     g_assert(r->has_downtime || !reply_status_is(r, "completed"));
 
@@ -157,7 +178,7 @@ void reply_check(const MigReply *last, const MigReply *r)
     g_assert(r->has_acks || !last->has_acks);
     g_assert(r->has_acks == !!r->requests);
     g_assert_cmpuint(r->requests, >=, last->requests);
-    g_assert_cmpuint(r->undone, >=, last->undone);
+    g_assert_cmpuint(r->rolled_back, >=, last->rolled_back);
 
     g_assert(r->has_ram);
     g_assert(r->has_expected);
@@ -166,4 +187,9 @@ void reply_check(const MigReply *last, const MigReply *r)
     g_assert_cmpuint(r->ram_transferred, >=, last->ram_transferred);
     g_assert_cmpuint(r->vfio_transferred, >=, last->vfio_transferred);
     g_assert_cmpuint(r->ram_remaining, <=, r->ram_total);
+
+    /* From one snapshot: the difference is left in devices */
+    if (r->has_remaining) {
+        g_assert_cmpuint(r->remaining, >=, r->ram_remaining);
+    }
 }

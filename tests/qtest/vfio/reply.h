@@ -23,9 +23,19 @@ typedef struct MigReply {
     uint64_t ram_remaining;
     uint64_t ram_transferred;
     uint64_t vfio_transferred;
+    uint64_t precopy_bytes;     /* of RAM, and during the downtime */
+    uint64_t downtime_bytes;
+    uint64_t throttle;          /* percent, 0 if there is none */
+    bool has_state;             /* switchover-state */
+    char reason[32];
+    bool has_needed;            /* the limit that would let it finish */
+    uint64_t needed;
+    bool has_best;
+    uint64_t best;
     bool has_acks;              /* switchover-acks */
     uint64_t requests;
-    uint64_t undone;
+    uint64_t rolled_back;
+    uint64_t paused_time;
     unsigned n_waiting;
     char waiting[256];          /* each name between commas */
     char error[512];

@@ -62,6 +62,14 @@ static bool event_seen(QTestState *qts, const char *name, QDict *event,
     } else if (g_str_equal(name, "STOP")) {
         vm->n_stop++;
         return true;
+    } else if (g_str_equal(name, "MIGRATION_SWITCHOVER_REASON")) {
+        pstrcpy(vm->last_reason, sizeof(vm->last_reason),
+                qdict_get_str(qdict_get_qdict(event, "data"), "reason"));
+        return true;
+    } else if (g_str_equal(name, "MIGRATION_DOWNTIME_LIMIT_RAISED")) {
+        vm->raised_limit = qdict_get_int(qdict_get_qdict(event, "data"),
+                                         "downtime-limit");
+        return true;
     } else if (g_str_equal(name, "RESUME")) {
         return true;
     }

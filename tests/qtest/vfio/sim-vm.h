@@ -40,6 +40,8 @@ typedef struct VfioSimVM {
     /* Updated by events */
     uint64_t last_pass;
     uint64_t n_stop;
+    char last_reason[32];       /* why the migration does not switch over */
+    uint64_t raised_limit;      /* by x-max-downtime-limit */
 } VfioSimVM;
 
 typedef struct VfioSimVMOptions {

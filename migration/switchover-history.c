@@ -1,0 +1,82 @@
+/*
+ * What happened in a migration so far, as far as its decisions rest on it
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "switchover-decide.h"
+
+void mig_history_begin(MigHistory *history, int64_t now)
+{
+    *history = (MigHistory) {
+        .since = now,
+        .best = UINT64_MAX,
+        .mark = UINT64_MAX,
+        .mark_time = now,
+    };
+}
+
+void mig_history_queried(MigHistory *history, const MigPendingData *pending,
+                         int64_t start, int64_t end, bool running)
+{
+    uint64_t total = mig_pending_total(pending);
+
+    history->queries++;
+    history->queries_stopped = running ? 0 : history->queries_stopped + 1;
+    history->query_end = end;
+    history->query_ms = MAX(end - start, 0);
+    history->drained = false;
+
+    history->best = MIN(history->best, total);
+    if (total <= history->mark - history->mark / 100 * MIG_STALL_PERCENT) {
+        history->mark = total;
+        history->mark_time = end;
+        history->passes_since_mark = 0;
+    } else {
+        history->passes_since_mark++;
+    }
+}
+
+void mig_history_drained(MigHistory *history, const MigPendingData *pending,
+                         bool postcopy_ram)
+{
+    history->drained = true;
+    history->postcopy_fixed = postcopy_ram ? pending->postcopy_bytes : 0;
+}
+
+void mig_history_decided(MigHistory *history, const MigDecision *decision,
+                         int64_t now)
+{
+    /* RAM moves although this does not help, and is no progress either */
+    bool burst = decision->action == MIG_ACTION_ITERATE &&
+                 !mig_reason_is_ram(decision->reason) &&
+                 decision->reason != MIG_REASON_BANDWIDTH &&
+                 history->passes_since_mark;
+
+    if (history->reason != decision->reason) {
+        history->reason = decision->reason;
+        history->since = now;
+    }
+
+    if (burst && !history->burst_start) {
+        history->burst_start = now;
+    } else if (!burst && history->burst_start) {
+        history->rest_until = now + MIG_REST_PER_BURST_MS *
+                                    (now - history->burst_start + 1);
+        history->burst_start = 0;
+    }
+}
+
+void mig_history_rolled_back(MigHistory *history, int64_t start, int64_t end)
+{
+    history->rolled_back++;
+    history->pause_end = end;
+    history->pause_ms = MAX(end - start, 1);
+    history->paused_ms += history->pause_ms;
+}
+
+bool mig_history_stalled(const MigHistory *history, int64_t now)
+{
+    return now - history->mark_time >= MIG_STALL_MS;
+}

@@ -1,0 +1,115 @@
+/*
+ * What happened in a migration so far, as far as its decisions rest on it
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef MIGRATION_SWITCHOVER_HISTORY_H
+#define MIGRATION_SWITCHOVER_HISTORY_H
+
+#include "migration/pending.h"
+
+/**
+ * MigReason: what stands between a migration and its switchover
+ *
+ * @MIG_REASON_FIRST_PASS: the first pass over all data
+ * @MIG_REASON_PROGRESS: what is left shrinks
+ * @MIG_REASON_DIRTY_RATE: the guest dirties RAM as fast as it is sent
+ * @MIG_REASON_BANDWIDTH: the bandwidth is not known
+ * @MIG_REASON_DEVICE_STATE: what cannot move while the guest runs exceeds the
+ *                           threshold
+ * @MIG_REASON_ACK: a switchover ack is missing
+ * @MIG_REASON_ROLLED_BACK: the guest runs for a while between two final checks
+ * @MIG_REASON_NONE: nothing
+ */
+typedef enum MigReason {
+    MIG_REASON_FIRST_PASS,
+    MIG_REASON_PROGRESS,
+    MIG_REASON_DIRTY_RATE,
+    MIG_REASON_BANDWIDTH,
+    MIG_REASON_DEVICE_STATE,
+    MIG_REASON_ACK,
+    MIG_REASON_ROLLED_BACK,
+    MIG_REASON_NONE,
+    MIG_REASON__MAX,
+} MigReason;
+
+/*
+ * A pass is progress if less is left than this part of what was left at the
+ * latest that was; a migration without progress for this long has stalled.
+ */
+#define MIG_STALL_PERCENT 4
+#define MIG_STALL_MS 40000
+
+/**
+ * MigHistory: what happened so far
+ *
+ * Written by the migration thread through the functions below.  All times are
+ * in ms, of one monotonic clock.
+ *
+ * @queries: exact queries, each of which ends a pass
+ * @queries_stopped: the latest of them, made in a row while the guest did not
+ *                   run
+ * @query_end, @query_ms: when the latest ended, how long it took
+ * @drained: since then all has moved that iterating can move
+ * @postcopy_fixed: bytes that were still postcopy bytes then: dirty bitmaps,
+ *                  which do not move before the switchover
+ * @burst_start: while it waits, when RAM began to move; 0: it does not move
+ * @rest_until: when RAM may move again
+ * @reason, @since: of the latest decision, and when it became this one
+ * @best: lowest bytes left at the end of a pass
+ * @mark, @mark_time: the latest of them that was progress, and when
+ * @passes_since_mark: exact queries since then
+ * @rolled_back: switchovers that were rolled back
+ * @pause_end, @pause_ms: when the guest ran again after the latest of them, and
+ *                        how long it was paused
+ * @paused_ms: how long it was paused by all of them
+ */
+typedef struct MigHistory {
+    uint64_t queries;
+    uint64_t queries_stopped;
+    int64_t query_end;
+    uint64_t query_ms;
+    bool drained;
+    uint64_t postcopy_fixed;
+    int64_t burst_start;
+    int64_t rest_until;
+    MigReason reason;
+    int64_t since;
+    uint64_t best;
+    uint64_t mark;
+    int64_t mark_time;
+    uint64_t passes_since_mark;
+    uint64_t rolled_back;
+    int64_t pause_end;
+    uint64_t pause_ms;
+    uint64_t paused_ms;
+} MigHistory;
+
+/* A migration begins */
+void mig_history_begin(MigHistory *history, int64_t now);
+
+/* An exact query took from @start to @end, while the guest ran or not */
+void mig_history_queried(MigHistory *history, const MigPendingData *pending,
+                         int64_t start, int64_t end, bool running);
+
+/*
+ * Nothing that iterating can move is left, @pending by an estimate.
+ * @postcopy_ram: RAM is counted as postcopy bytes.
+ */
+void mig_history_drained(MigHistory *history, const MigPendingData *pending,
+                         bool postcopy_ram);
+
+struct MigDecision;
+
+/* A decision is about to be carried out */
+void mig_history_decided(MigHistory *history,
+                         const struct MigDecision *decision, int64_t now);
+
+/* A switchover was rolled back: the guest was paused from @start to @end */
+void mig_history_rolled_back(MigHistory *history, int64_t start, int64_t end);
+
+/* Has there been no progress for so long that RAM does not converge? */
+bool mig_history_stalled(const MigHistory *history, int64_t now);
+
+#endif

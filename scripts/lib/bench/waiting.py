@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a migration costs while it waits, and how soon it acts"""
+
+import time
+from typing import Any, Dict
+
+from migpair import Device, Failed
+
+from .judge import Target, medians, ratios
+from .markdown import table, verdicts
+from .stats import median
+
+MIB = 1 << 20
+STOP_BYTES = 2 << 30
+BANDWIDTH = 1 << 30
+DEVICES = (1, 16)
+# Percent of a processor, of the migration thread
+THREAD_PERCENT = {1: 1, 16: 2}
+RATE = (1, 10)
+BYTES_RATIO = 1 / 20
+ACT_MS = 20
+NOTICE_MS = 200
+
+# What is measured while it waits: key -> unit
+COSTS = {'passes': '/s', 'queries': '/s', 'thread': '%', 'vcpu': '%',
+         'bytes': 'MB/s'}
+
+
+def thread_ids(source):
+    """Of the migration, and of the vCPU"""
+    migration = [t['thread-id'] for t in
+                 source.cmd('query-migrationthreads')
+                 if t['name'].startswith('mig/src/main')]
+    vcpu = source.cmd('query-cpus-fast')[0]['thread-id']
+    if len(migration) != 1:
+        raise Failed('query-migrationthreads does not show the migration: '
+                     + str(source.cmd('query-migrationthreads')))
+    return migration[0], vcpu
+
+
+def sample(pair):
+    info = pair.info()
+    migration, vcpu = thread_ids(pair.source)
+    return {'time': time.monotonic(), 'status': info['status'],
+            'passes': info['ram']['dirty-sync-count'],
+            'queries': pair.source.controls[0].get('data-size-calls'),
+            'thread': 100 * pair.source.thread_seconds(migration),
+            'vcpu': 100 * pair.source.thread_seconds(vcpu),
+            'bytes': (info['ram']['transferred']
+                      + info.get('vfio', {}).get('transferred', 0)) / 1e6}
+
+
+def costs(bench, column, devices, busy):
+    """Of some seconds in which it waits; None if it does not"""
+    seconds = 3 if bench.args.quick else 6
+    out: Dict[str, float] = {}
+    rom = bench.sess.busy_rom if busy else None
+
+    def watch(pair):
+        # RAM has converged, as far as it does
+        time.sleep(1)
+        first = sample(pair)
+        time.sleep(seconds)
+        last = sample(pair)
+        if last['status'] != 'active':
+            return
+        for key in COSTS:
+            out[key] = (last[key] - first[key]) / (last['time']
+                                                   - first['time'])
+
+    with bench.pair(column, [Device(stop_bytes=STOP_BYTES // devices)
+                             for _ in range(devices)],
+                    rom=rom) as pair:
+        pair.set_parameters({'max-bandwidth': 0,
+                             'avail-switchover-bandwidth': BANDWIDTH,
+                             'downtime-limit': 100})
+        pair.wait_guest()
+        vcpu = pair.source.cmd('query-cpus-fast')[0]['thread-id']
+        before = pair.source.thread_seconds(vcpu)
+        time.sleep(seconds)
+        before = pair.source.thread_seconds(vcpu) - before
+        pair.start()
+        pair.wait_waiting(60)
+        watch(pair)
+        if out:
+            out['more-vcpu'] = out['vcpu'] - 100 * before / seconds
+    return out or None
+
+
+def delays(bench, column):
+    """ms until it acts on a limit, on a cancel, on a device that shrinks"""
+    out: Dict[str, Any] = {}
+    for what in ('limit', 'cancel', 'shrink'):
+        with bench.pair(column, [Device(stop_bytes=STOP_BYTES)]) as pair:
+            pair.set_parameters({'max-bandwidth': 0,
+                                 'avail-switchover-bandwidth': BANDWIDTH,
+                                 'downtime-limit': 100})
+            pair.source.cmd('migrate-set-capabilities', capabilities=[
+                {'capability': 'events', 'state': True}])
+            pair.wait_guest()
+            pair.start()
+            pair.wait_waiting(60)
+            time.sleep(1.2)
+            start = time.time()
+            event = 'STOP'
+            if what == 'limit':
+                pair.set_parameters({'downtime-limit': 10000})
+            elif what == 'cancel':
+                pair.source.cmd('migrate_cancel')
+                event = 'MIGRATION'
+            else:
+                pair.source.controls[0].set('stop-bytes', 64 * MIB)
+            pair.poll(lambda event=event, start=start:
+                      (pair.source.event_time(event) or 0) > start
+                      and (what != 'cancel' or pair.source.cmd(
+                          'query-migrate')['status'] == 'cancelled'),
+                      20, 'nothing happens')
+            out[what] = 1000 * (pair.source.event_time(event) - start)
+    return out
+
+
+def measure(bench):
+    pairs = bench.pairs(1, 5)
+    raw = {n: bench.rounds(f'waiting, {n} device(s)', pairs, pairs,
+                           lambda c, n=n: costs(bench, c, n, False))
+           for n in DEVICES}
+    raw['busy'] = bench.rounds('waiting, busy guest', pairs, pairs,
+                               lambda c: costs(bench, c, 1, True))
+    raw['delays'] = bench.rounds('acting', pairs, pairs,
+                                 lambda c: delays(bench, c))
+    return raw
+
+
+def judge(bench, raw):
+    targets = []
+
+    def target(text, value, reached):
+        targets.append(Target(text.format(value), reached,
+                              bench.judged(len(raw['busy']))))
+
+    for n in DEVICES:
+        rate = medians(raw[n], 'series', 'passes')
+        target(f'{n} device(s): {{:.1f}} passes per second, {RATE[0]} to '
+               f'{RATE[1]}', rate, RATE[0] <= rate <= RATE[1])
+        share = medians(raw[n], 'series', 'thread')
+        target(f'{n} device(s): migration thread {{:.2f}} % of a processor, '
+               f'at most {THREAD_PERCENT[n]}', share,
+               share <= THREAD_PERCENT[n])
+        vcpu = medians(raw[n], 'series', 'more-vcpu')
+        target(f"{n} device(s): idle guest's vCPU thread {{:+.2f}} % of a "
+               'processor, at most +1', vcpu, vcpu <= 1)
+    ratio = median(ratios(raw['busy'], 'series', 'bytes'))
+    target(f'busy guest: bytes series/stock {{:.4f}}, at most '
+           f'{BYTES_RATIO}', ratio, ratio <= BYTES_RATIO)
+    for what, most in (('limit', ACT_MS), ('cancel', ACT_MS),
+                       ('shrink', NOTICE_MS)):
+        ms = medians(raw['delays'], 'series', what)
+        target(f'{what}: acts after {{:.0f}} ms, at most {most}', ms,
+               ms <= most)
+    data = {str(name): {'pairs': len(rounds), 'columns': {
+        column: {key: medians(rounds, column, key)
+                 for key in rounds[0].get(column, {})}
+        for column in bench.columns}} for name, rounds in raw.items()}
+    return {'cases': data}, targets
+
+
+def render(bench, numbers, targets):
+    rows = []
+    for name, entry in numbers['cases'].items():
+        if name == 'delays':
+            continue
+        what = ('guest rewrites 64 MiB' if name == 'busy'
+                else f'{name} device(s), idle guest')
+        for column in bench.columns:
+            c = entry['columns'][column]
+            rows.append([what, column] + [
+                '-' if c.get(key) is None else f'{c[key]:,.1f} {unit}'
+                for key, unit in COSTS.items()]
+                + [f'{c["more-vcpu"]:+.1f} %' if c else '-'])
+    delay = numbers['cases']['delays']['columns']
+    return [
+        'While it waits for 2 GiB of stopcopy bytes:', '',
+        *table(['', '', 'passes', 'exact queries', 'migration thread',
+                'vCPU thread', 'bytes', 'vCPU thread, more than before'],
+               rows), '',
+        'Until it acts:', '',
+        *table(['', 'limit raised', 'cancel', 'device shrinks'],
+               [[column] + [f'{delay[column][w]:.0f} ms' if delay[column]
+                            else '-' for w in ('limit', 'cancel', 'shrink')]
+                for column in bench.columns]), '',
+        *verdicts(targets)]
