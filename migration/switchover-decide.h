@@ -97,7 +97,7 @@ typedef struct MigDecision {
 #define MIG_BURST_MAX_MS 500
 #define MIG_REST_PER_BURST_MS 40
 
-/* Between two final checks the guest runs this much longer than it was paused */
+/* Between two final checks the guest runs for a multiple of the pause */
 #define MIG_RUN_PER_PAUSE_MS 10
 
 /* A migration that waited this long may use @max_downtime */
