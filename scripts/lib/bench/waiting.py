@@ -121,9 +121,10 @@ def delays(bench, column):
 
 def measure(bench):
     pairs = bench.pairs(1, 5)
-    raw = {n: bench.rounds(f'waiting, {n} device(s)', pairs, pairs,
-                           lambda c, n=n: costs(bench, c, n, False))
-           for n in DEVICES}
+    raw: Dict[Any, Any] = {
+        n: bench.rounds(f'waiting, {n} device(s)', pairs, pairs,
+                        lambda c, n=n: costs(bench, c, n, False))
+        for n in DEVICES}
     raw['busy'] = bench.rounds('waiting, busy guest', pairs, pairs,
                                lambda c: costs(bench, c, 1, True))
     raw['delays'] = bench.rounds('acting', pairs, pairs,
