@@ -30,6 +30,19 @@ void mig_pending_add_postcopy(MigPendingData *pending, uint64_t bytes)
     pending->postcopy_bytes = add_saturating(pending->postcopy_bytes, bytes);
 }
 
+void mig_pending_add_postcopy_only(MigPendingData *pending, uint64_t bytes)
+{
+    mig_pending_add_postcopy(pending, bytes);
+    pending->postcopy_only_bytes =
+        add_saturating(pending->postcopy_only_bytes, bytes);
+}
+
+uint64_t mig_pending_fixed(const MigPendingData *pending)
+{
+    return add_saturating(pending->stopcopy_bytes,
+                          pending->postcopy_only_bytes);
+}
+
 uint64_t mig_pending_before_postcopy(const MigPendingData *pending)
 {
     return add_saturating(pending->precopy_bytes, pending->stopcopy_bytes);

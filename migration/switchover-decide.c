@@ -8,23 +8,11 @@
 #include "bandwidth.h"
 #include "switchover-decide.h"
 
-/* Bytes that do not move before the switchover, however long it iterates */
-static uint64_t fixed_bytes(const MigSituation *s)
-{
-    MigPendingData fixed = { .stopcopy_bytes = s->pending.stopcopy_bytes };
-
-    mig_pending_add_postcopy(&fixed, !s->postcopy_ram ?
-                             s->pending.postcopy_bytes :
-                             MIN(s->pending.postcopy_bytes,
-                                 s->history.postcopy_fixed));
-    return mig_pending_total(&fixed);
-}
-
 /* Is nothing left that iterating could move? */
 static bool all_moved(const MigSituation *s)
 {
     return s->history.drained ||
-           mig_pending_total(&s->pending) == fixed_bytes(s);
+           mig_pending_total(&s->pending) == mig_pending_fixed(&s->pending);
 }
 
 static uint64_t threshold(const MigSituation *s)
@@ -66,13 +54,13 @@ static MigReason reason_to_go_on(const MigSituation *s)
 {
     uint64_t total = mig_pending_total(&s->pending);
 
-    if (!s->history.queries && !s->exact) {
+    if (!s->history.first_pass_done && !all_moved(s)) {
         return MIG_REASON_FIRST_PASS;
     }
     if (!s->bandwidth && total) {
         return MIG_REASON_BANDWIDTH;
     }
-    if (fixed_bytes(s) > threshold(s)) {
+    if (mig_pending_fixed(&s->pending) > threshold(s)) {
         return MIG_REASON_DEVICE_STATE;
     }
     if (total > threshold(s)) {
@@ -103,6 +91,7 @@ static MigDecision wait_for(const MigSituation *s, MigReason reason)
 {
     MigDecision d = act(s, MIG_ACTION_WAIT, reason);
 
+    d.send_initial = s->acks_missing;
     d.until = next_query(&s->history);
     if (!all_moved(s) && s->history.rest_until > s->now) {
         d.until = MIN(d.until, s->history.rest_until);
@@ -121,7 +110,7 @@ static bool ram_may_move(const MigSituation *s, MigReason reason)
         return false;
     }
     if (mig_reason_is_ram(reason) || reason == MIG_REASON_BANDWIDTH ||
-        !s->history.passes_since_mark) {
+        !s->history.settled) {
         return true;
     }
     return s->history.burst_start ?
@@ -135,7 +124,8 @@ static bool may_raise_limit(const MigSituation *s, MigReason reason)
     uint64_t best = s->history.best;
     int64_t limit = mig_switchover_limit(s);
 
-    return (reason == MIG_REASON_DEVICE_STATE ||
+    return !s->postcopy_wanted &&
+           (reason == MIG_REASON_DEVICE_STATE ||
             reason == MIG_REASON_DIRTY_RATE) &&
            reason == s->history.reason &&
            s->now - s->history.since >= MIG_RAISE_AFTER_MS &&
@@ -150,6 +140,7 @@ static MigDecision switch_over(const MigSituation *s, uint64_t downtime_limit)
     MigDecision d = act(s, MIG_ACTION_SWITCHOVER, MIG_REASON_NONE);
 
     d.downtime_limit = downtime_limit;
+    d.running = s->running;
     d.final_check = s->running && (!s->history.rolled_back ||
                                    s->history.paused_ms < downtime_limit);
     return d;
@@ -160,9 +151,13 @@ static MigDecision decide_running(const MigSituation *s)
     MigReason reason = reason_to_go_on(s);
     uint64_t before_postcopy = mig_pending_before_postcopy(&s->pending);
     bool moves = ram_may_move(s, reason);
-    bool query_due = !s->exact && s->now >= next_query(&s->history) &&
-                     (!moves || (!mig_reason_is_ram(reason) &&
-                      s->now - s->history.query_end >= MIG_WAIT_MAX_MS));
+    bool query_due = !s->exact && s->now >= next_query(&s->history);
+
+    /* A pass is not cut short, but bursts are no passes */
+    if (moves) {
+        query_due &= s->history.burst_start &&
+                     s->now - s->history.query_end >= MIG_WAIT_MAX_MS;
+    }
 
     /* RAM that postcopy can move needs no first pass */
     if (s->postcopy_wanted && !s->acks_missing &&
@@ -178,8 +173,7 @@ static MigDecision decide_running(const MigSituation *s)
                           act(s, MIG_ACTION_QUERY, reason);
 
     case MIG_REASON_FIRST_PASS:
-        return act(s, all_moved(s) ? MIG_ACTION_QUERY : MIG_ACTION_ITERATE,
-                   reason);
+        return act(s, MIG_ACTION_ITERATE, reason);
 
     default:
         if (may_raise_limit(s, reason)) {

@@ -20,8 +20,8 @@
  * @downtime_limit: ms
  * @max_downtime: ms, to which the limit may be raised if the migration waits; 0
  *                if it may not
- * @running: the guest runs
- * @postcopy_ram: RAM is counted as postcopy bytes
+ * @running: the guest runs, or sleeps in S3
+ * @postcopy_ram: postcopy can move RAM
  * @postcopy_wanted: the user requested the start of postcopy
  * @postcopy: the guest runs on the destination, or is about to
  * @acks_missing: switchover acks without an answer
@@ -67,6 +67,10 @@ typedef enum MigAction {
  * @reason: what stands between the migration and its switchover
  * @until: MIG_ACTION_WAIT: the latest time of the next decision, 1 to
  *         MIG_WAIT_MAX_MS from now
+ * @send_initial: MIG_ACTION_WAIT: not before devices have sent what is to be
+ *                acknowledged
+ * @running: MIG_ACTION_SWITCHOVER: it rests on a guest that runs, or on one that
+ *           does not
  * @final_check: MIG_ACTION_SWITCHOVER: a request for an ack may still roll it
  *               back
  * @downtime_limit: ms, that the decision rests on: that of the situation, or
@@ -76,6 +80,8 @@ typedef struct MigDecision {
     MigAction action;
     MigReason reason;
     int64_t until;
+    bool send_initial;
+    bool running;
     bool final_check;
     uint64_t downtime_limit;
 } MigDecision;

@@ -10,7 +10,9 @@
 void mig_history_begin(MigHistory *history, int64_t now)
 {
     *history = (MigHistory) {
+        .reason = MIG_REASON_NONE,
         .since = now,
+        .movable = UINT64_MAX,
         .best = UINT64_MAX,
         .mark = UINT64_MAX,
         .mark_time = now,
@@ -21,12 +23,18 @@ void mig_history_queried(MigHistory *history, const MigPendingData *pending,
                          int64_t start, int64_t end, bool running)
 {
     uint64_t total = mig_pending_total(pending);
+    uint64_t movable = total - mig_pending_fixed(pending);
 
     history->queries++;
     history->queries_stopped = running ? 0 : history->queries_stopped + 1;
     history->query_end = end;
     history->query_ms = MAX(end - start, 0);
-    history->drained = false;
+    if (history->drained) {
+        history->settled = movable > history->movable -
+                           history->movable / 100 * MIG_STALL_PERCENT;
+        history->movable = movable;
+        history->drained = false;
+    }
 
     history->best = MIN(history->best, total);
     if (total <= history->mark - history->mark / 100 * MIG_STALL_PERCENT) {
@@ -38,11 +46,10 @@ void mig_history_queried(MigHistory *history, const MigPendingData *pending,
     }
 }
 
-void mig_history_drained(MigHistory *history, const MigPendingData *pending,
-                         bool postcopy_ram)
+void mig_history_drained(MigHistory *history)
 {
     history->drained = true;
-    history->postcopy_fixed = postcopy_ram ? pending->postcopy_bytes : 0;
+    history->first_pass_done = true;
 }
 
 void mig_history_decided(MigHistory *history, const MigDecision *decision,
@@ -52,9 +59,14 @@ void mig_history_decided(MigHistory *history, const MigDecision *decision,
     bool burst = decision->action == MIG_ACTION_ITERATE &&
                  !mig_reason_is_ram(decision->reason) &&
                  decision->reason != MIG_REASON_BANDWIDTH &&
-                 history->passes_since_mark;
+                 history->settled;
 
     if (history->reason != decision->reason) {
+        if (mig_reason_is_ram(decision->reason) &&
+            !mig_reason_is_ram(history->reason)) {
+            /* What was waited for says nothing about RAM */
+            history->mark_time = now;
+        }
         history->reason = decision->reason;
         history->since = now;
     }

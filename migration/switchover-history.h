@@ -52,8 +52,10 @@ typedef enum MigReason {
  *                   run
  * @query_end, @query_ms: when the latest ended, how long it took
  * @drained: since then all has moved that iterating can move
- * @postcopy_fixed: bytes that were still postcopy bytes then: dirty bitmaps,
- *                  which do not move before the switchover
+ * @first_pass_done: this was so at least once
+ * @movable: what iterating could move, in bytes, as of the latest query that
+ *           ended a pass after all had moved
+ * @settled: this is no longer less from one such pass to the next
  * @burst_start: while it waits, when RAM began to move; 0: it does not move
  * @rest_until: when RAM may move again
  * @reason, @since: of the latest decision, and when it became this one
@@ -71,7 +73,9 @@ typedef struct MigHistory {
     int64_t query_end;
     uint64_t query_ms;
     bool drained;
-    uint64_t postcopy_fixed;
+    bool first_pass_done;
+    uint64_t movable;
+    bool settled;
     int64_t burst_start;
     int64_t rest_until;
     MigReason reason;
@@ -93,12 +97,8 @@ void mig_history_begin(MigHistory *history, int64_t now);
 void mig_history_queried(MigHistory *history, const MigPendingData *pending,
                          int64_t start, int64_t end, bool running);
 
-/*
- * Nothing that iterating can move is left, @pending by an estimate.
- * @postcopy_ram: RAM is counted as postcopy bytes.
- */
-void mig_history_drained(MigHistory *history, const MigPendingData *pending,
-                         bool postcopy_ram);
+/* Nothing that iterating can move is left */
+void mig_history_drained(MigHistory *history);
 
 struct MigDecision;
 

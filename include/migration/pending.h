@@ -19,20 +19,26 @@
  * @postcopy_bytes: can move after the guest has started on the destination;
  *                  RAM counts here when postcopy-ram is on, although it
  *                  moves during precopy as well
+ * @postcopy_only_bytes: those of @postcopy_bytes that do not move before
  */
 typedef struct MigPendingData {
     uint64_t precopy_bytes;
     uint64_t stopcopy_bytes;
     uint64_t postcopy_bytes;
+    uint64_t postcopy_only_bytes;
 } MigPendingData;
 
 /* Add @bytes to one part, saturating.  Any value is allowed. */
 void mig_pending_add_precopy(MigPendingData *pending, uint64_t bytes);
 void mig_pending_add_stopcopy(MigPendingData *pending, uint64_t bytes);
 void mig_pending_add_postcopy(MigPendingData *pending, uint64_t bytes);
+void mig_pending_add_postcopy_only(MigPendingData *pending, uint64_t bytes);
 
 /* Everything that is left, in bytes. */
 uint64_t mig_pending_total(const MigPendingData *pending);
+
+/* What does not move while the guest runs on the source, in bytes. */
+uint64_t mig_pending_fixed(const MigPendingData *pending);
 
 /*
  * What must have moved before the guest may start on the destination when

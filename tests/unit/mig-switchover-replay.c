@@ -22,6 +22,10 @@ static bool replay(const char *line, int64_t *start, Error **errp)
     MigDecision d;
     bool same;
 
+    if (!strstr(line, " reason=")) {
+        error_setg(errp, "the line is cut off: use the trace backend 'log'");
+        return false;
+    }
     recorded = g_strndup(line, colon - line);
     if (!mig_situation_from_text(colon + 2, &s, errp)) {
         return false;

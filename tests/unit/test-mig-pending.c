@@ -29,6 +29,13 @@ static void test_sums(void)
     g_assert_cmpuint(p.postcopy_bytes, ==, 500);
     g_assert_cmpuint(mig_pending_before_postcopy(&p), ==, 43);
     g_assert_cmpuint(mig_pending_total(&p), ==, 543);
+
+    /* Part of the postcopy bytes, and fixed like stopcopy bytes */
+    g_assert_cmpuint(mig_pending_fixed(&p), ==, 40);
+    mig_pending_add_postcopy_only(&p, 6000);
+    g_assert_cmpuint(p.postcopy_bytes, ==, 6500);
+    g_assert_cmpuint(mig_pending_fixed(&p), ==, 6040);
+    g_assert_cmpuint(mig_pending_total(&p), ==, 6543);
 }
 
 static void test_saturate(void)
@@ -48,6 +55,9 @@ static void test_saturate(void)
             mig_pending_add_postcopy(&p, b);
             g_assert_cmpuint(mig_pending_before_postcopy(&p), ==, a);
             g_assert_cmpuint(mig_pending_total(&p), ==, sum);
+
+            mig_pending_add_postcopy_only(&p, b);
+            g_assert_cmpuint(mig_pending_fixed(&p), ==, sum);
 
             mig_pending_add_precopy(&p, UINT64_MAX);
             g_assert_cmpuint(mig_pending_total(&p), ==, UINT64_MAX);

@@ -15,11 +15,11 @@
  */
 #define RUNNING "now=100000 running=1 bandwidth=1000 downtime-limit=300 " \
                 "queries=1 query-end=100000 mark-time=100000 mark=5000 " \
-                "best=5000 "
+                "best=5000 first-pass-done=1 "
 #define STOPPED RUNNING "running=0 queries-stopped=1 "
 #define POSTCOPY RUNNING "running=0 in-postcopy=1 postcopy-ram=1 "
-/* The latest query was no progress: what is left is known */
-#define STUCK RUNNING "passes-since-mark=3 "
+/* RAM does not become less from one pass to the next */
+#define STUCK RUNNING "settled=1 "
 #define WAITS STUCK "stopcopy=5000 reason=device-state since=90000 "
 
 static const struct {
@@ -27,15 +27,22 @@ static const struct {
     const char *decision;
 } table[] = {
     /* The first pass goes on whatever the limit, and ends with a query */
-    { RUNNING "queries=0 precopy=1 downtime-limit=2000000",
+    { RUNNING "first-pass-done=0 precopy=1 downtime-limit=2000000",
       "iterate because of first-pass" },
-    { RUNNING "queries=0 postcopy-ram=1 postcopy=1 downtime-limit=2000000",
+    { RUNNING "first-pass-done=0 postcopy-ram=1 postcopy=1 downtime-limit=2000000",
       "iterate because of first-pass" },
-    { RUNNING "queries=0 bandwidth=0 precopy=1",
+    { RUNNING "first-pass-done=0 bandwidth=0 precopy=1",
       "iterate because of first-pass" },
-    { RUNNING "queries=0 stopcopy=5000", "query because of first-pass" },
-    { RUNNING "queries=0 postcopy=5000", "query because of first-pass" },
-    { RUNNING "queries=0 precopy=9 drained=1", "query because of first-pass" },
+    { RUNNING "first-pass-done=0 query-end=0 stopcopy=5000",
+      "query because of device-state" },
+    { RUNNING "first-pass-done=0 query-end=0 stopcopy=300",
+      "query because of none" },
+    { RUNNING "first-pass-done=0 query-end=0 precopy=900 drained=1",
+      "query because of progress" },
+    { RUNNING "first-pass-done=0 precopy=1 exact=1",
+      "iterate because of first-pass" },
+    { RUNNING "first-pass-done=0 exact=1",
+      "switchover because of none final-check=1 downtime-limit=300" },
 
     /* At the threshold, not only below it; on an exact query alone */
     { RUNNING "precopy=301", "iterate because of progress" },
@@ -66,17 +73,18 @@ static const struct {
 
     /* What cannot move exceeds the threshold */
     { RUNNING "stopcopy=301", "wait because of device-state until=150" },
-    { RUNNING "postcopy=301", "wait because of device-state until=150" },
-    { RUNNING "stopcopy=200 postcopy=101 exact=1",
+    { RUNNING "postcopy=301 postcopy-only=301",
+      "wait because of device-state until=150" },
+    { RUNNING "stopcopy=200 postcopy=101 postcopy-only=101 exact=1",
       "wait because of device-state until=150" },
     { RUNNING "stopcopy=200 postcopy=101 postcopy-ram=1 exact=1",
       "iterate because of progress" },
     /* Dirty bitmaps beside RAM that postcopy can move */
-    { RUNNING "postcopy=400 postcopy-ram=1 postcopy-fixed=301",
+    { RUNNING "postcopy=400 postcopy-ram=1 postcopy-only=301",
       "iterate because of device-state" },
-    { RUNNING "postcopy=301 postcopy-ram=1 postcopy-fixed=500",
+    { RUNNING "postcopy=301 postcopy-ram=1 postcopy-only=301",
       "wait because of device-state until=150" },
-    { RUNNING "postcopy=400 postcopy-ram=1 postcopy-fixed=300",
+    { RUNNING "postcopy=400 postcopy-ram=1 postcopy-only=300",
       "iterate because of progress" },
 
     /* RAM that converges goes on at full speed, else in bursts */
@@ -100,11 +108,13 @@ static const struct {
 
     { STUCK "bandwidth=0 precopy=1 rest-until=100001",
       "iterate because of bandwidth" },
-    /* A query once per second, even if RAM never ends */
-    { RUNNING "stopcopy=301 precopy=1 query-end=99001",
+    /* A query once per second, even in bursts; but a pass is not cut short */
+    { STUCK "stopcopy=301 precopy=1 burst-start=99900 query-end=99001",
       "iterate because of device-state" },
-    { RUNNING "stopcopy=301 precopy=1 query-end=99000",
+    { STUCK "stopcopy=301 precopy=1 burst-start=99900 query-end=99000",
       "query because of device-state" },
+    { RUNNING "stopcopy=301 precopy=1 query-end=90000",
+      "iterate because of device-state" },
     { RUNNING "precopy=301 query-end=90000", "iterate because of progress" },
 
     /* Exact queries of a migration that waits: rare where they take long */
@@ -163,9 +173,9 @@ static const struct {
       "wait because of rolled-back until=150" },
 
     /* Postcopy: RAM does not count, and needs no first pass */
-    { RUNNING "queries=0 postcopy-wanted=1 postcopy-ram=1 postcopy=5000",
+    { RUNNING "first-pass-done=0 postcopy-wanted=1 postcopy-ram=1 postcopy=5000",
       "query because of none" },
-    { RUNNING "queries=0 bandwidth=0 postcopy-wanted=1 postcopy-ram=1 "
+    { RUNNING "first-pass-done=0 bandwidth=0 postcopy-wanted=1 postcopy-ram=1 "
       "postcopy=5000", "query because of none" },
     { RUNNING "exact=1 postcopy-wanted=1 postcopy-ram=1 postcopy=5000",
       "start-postcopy because of none" },
@@ -175,13 +185,16 @@ static const struct {
       "stopcopy=301", "iterate because of device-state" },
     { RUNNING "exact=1 postcopy-wanted=1 postcopy-ram=1 postcopy=5000 "
       "acks-missing=1", "iterate because of progress" },
-    { RUNNING "queries=0 postcopy-wanted=1 precopy=300 postcopy=5000",
+    { RUNNING "first-pass-done=0 postcopy-wanted=1 precopy=300 postcopy=5000",
       "iterate because of first-pass" },
-    { RUNNING "postcopy-wanted=1 precopy=300 postcopy=5000",
+    { RUNNING "postcopy-wanted=1 precopy=300 postcopy=5000 "
+      "postcopy-only=5000",
       "query because of none" },
-    { RUNNING "exact=1 postcopy-wanted=1 precopy=300 postcopy=5000",
+    { RUNNING "exact=1 postcopy-wanted=1 precopy=300 postcopy=5000 "
+      "postcopy-only=5000",
       "start-postcopy because of none" },
-    { RUNNING "exact=1 postcopy-wanted=1 precopy=301 postcopy=5000",
+    { RUNNING "exact=1 postcopy-wanted=1 precopy=301 postcopy=5000 "
+      "postcopy-only=5000",
       "iterate because of device-state" },
 
     /* In postcopy nothing else counts */
@@ -193,6 +206,8 @@ static const struct {
     { STOPPED "precopy=1", "iterate because of progress" },
     { STOPPED "postcopy=1 postcopy-ram=1", "iterate because of progress" },
     { STOPPED "stopcopy=5000", "query because of progress" },
+    { STOPPED "postcopy=5000 postcopy-only=5000 postcopy-ram=1",
+      "query because of progress" },
     { STOPPED "stopcopy=5000 exact=1 bandwidth=0",
       "switchover because of none final-check=0 downtime-limit=300" },
     { STOPPED "stopcopy=5000 exact=1 acks-missing=1",
@@ -231,6 +246,8 @@ static const struct {
     { WAITS "exact=1 max-downtime=5000 rolled-back=1 pause-end=99950 "
       "pause-ms=5 paused-ms=4999",
       "switchover because of none final-check=1 downtime-limit=5000" },
+    { WAITS "exact=1 max-downtime=5000 postcopy-wanted=1",
+      "wait because of device-state until=150" },
     { RUNNING "exact=1 max-downtime=5000 precopy=5000 reason=progress "
       "since=90000", "iterate because of progress" },
     { RUNNING "exact=1 max-downtime=5000 precopy=5000 reason=dirty-rate "
@@ -342,7 +359,9 @@ static void random_situation(MigSituation *s)
         .history.query_end = random_time(now),
         .history.query_ms = random_number(),
         .history.drained = random_flag(),
-        .history.postcopy_fixed = random_number(),
+        .history.first_pass_done = random_flag(),
+        .history.movable = random_number(),
+        .history.settled = random_flag(),
         .history.burst_start = random_flag() ? 0 : random_time(now),
         .history.rest_until = random_time(now),
         .history.reason = g_test_rand_int_range(0, MIG_REASON__MAX),
@@ -356,6 +375,9 @@ static void random_situation(MigSituation *s)
         .history.pause_ms = random_number(),
         .history.paused_ms = random_number(),
     };
+    s->pending.postcopy_only_bytes = s->postcopy_ram ?
+        random_number() % (s->pending.postcopy_bytes | 1) :
+        s->pending.postcopy_bytes;
     if (s->exact) {
         s->history.drained = false;
         s->history.queries++;
@@ -533,20 +555,39 @@ static void test_history_stopped(void)
     g_assert_cmpuint(h.queries, ==, 4);
 }
 
+/* RAM has settled when a whole pass finds no less than the one before */
 static void test_history_drained(void)
 {
-    MigPendingData pending = { .precopy_bytes = 1, .postcopy_bytes = 70 };
+    MigPendingData pending = { .precopy_bytes = 1000, .stopcopy_bytes = 9000 };
     MigHistory h;
 
     mig_history_begin(&h, 1);
-    mig_history_drained(&h, &pending, false);
+    g_assert_false(h.first_pass_done);
+    mig_history_drained(&h);
     g_assert_true(h.drained);
-    g_assert_cmpuint(h.postcopy_fixed, ==, 0);
-    mig_history_drained(&h, &pending, true);
-    g_assert_cmpuint(h.postcopy_fixed, ==, 70);
+    g_assert_true(h.first_pass_done);
     mig_history_queried(&h, &pending, 1, 1, true);
     g_assert_false(h.drained);
-    g_assert_cmpuint(h.postcopy_fixed, ==, 70);
+    g_assert_true(h.first_pass_done);
+    g_assert_false(h.settled);
+    g_assert_cmpuint(h.movable, ==, 1000);
+
+    /* Not a whole pass */
+    mig_history_queried(&h, &pending, 1, 1, true);
+    g_assert_false(h.settled);
+
+    mig_history_drained(&h);
+    pending.precopy_bytes = 960;
+    mig_history_queried(&h, &pending, 1, 1, true);
+    g_assert_false(h.settled);
+    mig_history_drained(&h);
+    pending.precopy_bytes = 925;
+    mig_history_queried(&h, &pending, 1, 1, true);
+    g_assert_true(h.settled);
+    mig_history_drained(&h);
+    pending.precopy_bytes = 100;
+    mig_history_queried(&h, &pending, 1, 1, true);
+    g_assert_false(h.settled);
 }
 
 static void test_history_bursts(void)
@@ -559,7 +600,6 @@ static void test_history_bursts(void)
                          .reason = MIG_REASON_DEVICE_STATE };
     MigDecision unmeasured = { .action = MIG_ACTION_ITERATE,
                                .reason = MIG_REASON_BANDWIDTH };
-    MigPendingData pending = { .stopcopy_bytes = 100 };
     MigHistory h;
 
     mig_history_begin(&h, 1);
@@ -573,8 +613,7 @@ static void test_history_bursts(void)
     g_assert_cmpint(h.since, ==, 20);
     g_assert_cmpint(h.burst_start, ==, 0);
 
-    mig_history_queried(&h, &pending, 20, 20, true);
-    mig_history_queried(&h, &pending, 20, 20, true);
+    h.settled = true;
     mig_history_decided(&h, &burst, 1000);
     mig_history_decided(&h, &burst, 1050);
     g_assert_cmpint(h.burst_start, ==, 1000);

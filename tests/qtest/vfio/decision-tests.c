@@ -74,6 +74,14 @@ static void add_bitmap(MigPair *p)
                              "                 'granularity': 512 } }");
 }
 
+static void test_stopped_bitmaps(MigPair *p, const void *data)
+{
+    add_bitmap(p);
+    stop(p);
+    pair_migrate(p);
+    pair_check_completes(p);
+}
+
 static void test_postcopy_bitmaps(MigPair *p, const void *data)
 {
     MigReply r;
@@ -329,6 +337,16 @@ static const VfioCase cases[] = {
                   .dst = SIDE_WITH_DISK("1073741824"),
                   .devices = { "stop-bytes=16M" } },
         .run = test_postcopy_bitmaps,
+    },
+    {
+        .path = "decision/stopped/bitmaps",
+        .description = "The same, with large dirty bitmaps, which move only "
+                       "at the end",
+        .pair = { .bandwidth = 1000, .limit = 1, .dirty_bitmaps = true,
+                  .src = SIDE_WITH_DISK("68719476736"),
+                  .dst = SIDE_WITH_DISK("68719476736"),
+                  .devices = { "stop-bytes=64K" } },
+        .run = test_stopped_bitmaps,
     },
     {
         .path = "decision/bitmaps",

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Migrations without a device: as fast as before, with as many bytes"""
+
+from .judge import Target, describe, medians, ratios
+from .markdown import plus_minus, table, verdicts
+from .stats import median
+
+MIB = 1 << 20
+RATIO = 1.03
+MEMORY = 1 << 30
+# Bytes per second: slow enough to be the same in all runs
+LINK = 200_000_000
+
+# name -> (guest that rewrites 64 MiB, capabilities, parameters)
+CASES = {
+    'idle guest': (False, (), {}),
+    'guest rewrites 64 MiB': (True, (), {}),
+    'the same, multifd': (True, ('multifd',), {}),
+    'the same, does not converge, auto-converge': (
+        True, ('auto-converge',), {'max-bandwidth': 60_000_000,
+                                   'cpu-throttle-initial': 50}),
+}
+KEYS = {'total': 'total time', 'downtime': 'downtime', 'bytes': 'bytes'}
+
+
+def one(bench, column, case):
+    busy, capabilities, parameters = CASES[case]
+    with bench.pair(column, [], memory=MEMORY,
+                    rom=bench.sess.busy_rom if busy else None) as pair:
+        if capabilities:
+            pair.set_capabilities(*capabilities)
+        pair.set_parameters({'max-bandwidth': LINK, **parameters})
+        pair.wait_guest()
+        pair.start()
+        pair.wait_completed(120)
+        info = pair.info()
+        return {'total': info['total-time'], 'downtime': info['downtime'],
+                'bytes': info['ram']['transferred']}
+
+
+def measure(bench):
+    pairs = bench.pairs(1, 5)
+    return {case: bench.rounds(f'RAM, {case}', pairs, pairs,
+                               lambda c, case=case: one(bench, c, case))
+            for case in CASES}
+
+
+def judge(bench, raw):
+    data, targets = {}, []
+    for case, rounds in raw.items():
+        columns = {}
+        for column in bench.columns:
+            columns[column] = {key: medians(rounds, column, key)
+                               for key in KEYS}
+            for key in KEYS:
+                columns[column][f'{key}-ratio'] = describe(
+                    ratios(rounds, column, key))
+        data[case] = {'pairs': len(rounds), 'columns': columns}
+        for key, name in KEYS.items():
+            ratio = median(ratios(rounds, 'series', key))
+            targets.append(Target(
+                f'{case}: {name} series/stock {ratio:.3f}, at most {RATIO}',
+                ratio <= RATIO, bench.judged(len(rounds))))
+    return {'cases': data}, targets
+
+
+def render(bench, numbers, targets):
+    rows = []
+    for case, entry in numbers['cases'].items():
+        for column in bench.columns:
+            c = entry['columns'][column]
+            rows.append([case, column, f'{c["total"]:,.0f} ms',
+                         f'{c["downtime"]:,.0f} ms',
+                         f'{c["bytes"] / 1e6:,.1f} MB']
+                        + [plus_minus(c[f'{key}-ratio'])
+                           if column != 'stock' else '' for key in KEYS])
+    return ['Migrations without a device, 1 GiB of RAM, nothing set but '
+            'max-bandwidth:', '',
+            *table(['', '', *KEYS.values(),
+                    *(f'{k}: ratio' for k in KEYS.values())], rows), '',
+            *verdicts(targets)]
