@@ -70,7 +70,11 @@ static void test_precopy_dirty(MigPair *p, const void *data)
     PAIR_WAIT(p, r, r.passes >= 3 && r.vfio_transferred > MiB);
     pair_check_waits(p);
     r = pair_query(p);
-    g_assert_cmpuint(r.remaining, >=, 32 * MiB);
+    /*
+     * What became dirty since the latest exact query, and was read, lowers
+     * what that query has found.
+     */
+    g_assert_cmpuint(r.remaining, >=, 31 * MiB);
     g_assert_cmpuint(r.remaining, <, 40 * MiB + PAIR_RAM_SLACK);
 
     pair_set_limit(p, 1000);
