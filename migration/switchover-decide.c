@@ -54,7 +54,7 @@ static MigReason reason_to_go_on(const MigSituation *s)
 {
     uint64_t total = mig_pending_total(&s->pending);
 
-    if (!s->history.first_pass_done && !all_moved(s)) {
+    if (!s->history.first_pass_done) {
         return MIG_REASON_FIRST_PASS;
     }
     if (!s->bandwidth && total) {

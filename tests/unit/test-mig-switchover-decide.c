@@ -33,16 +33,9 @@ static const struct {
       "iterate because of first-pass" },
     { RUNNING "first-pass-done=0 bandwidth=0 precopy=1",
       "iterate because of first-pass" },
-    { RUNNING "first-pass-done=0 query-end=0 stopcopy=5000",
-      "query because of device-state" },
     { RUNNING "first-pass-done=0 query-end=0 stopcopy=300",
-      "query because of none" },
-    { RUNNING "first-pass-done=0 query-end=0 precopy=900 drained=1",
-      "query because of progress" },
-    { RUNNING "first-pass-done=0 precopy=1 exact=1",
       "iterate because of first-pass" },
-    { RUNNING "first-pass-done=0 exact=1",
-      "switchover because of none final-check=1 downtime-limit=300" },
+    { RUNNING "first-pass-done=0 exact=1", "iterate because of first-pass" },
 
     /* At the threshold, not only below it; on an exact query alone */
     { RUNNING "precopy=301", "iterate because of progress" },

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Migrations without a device: as fast as before, with as many bytes"""
 
+from typing import Any, Dict, Tuple
+
 from .judge import Target, describe, medians, ratios
 from .markdown import plus_minus, table, verdicts
 from .stats import median
@@ -12,7 +14,7 @@ MEMORY = 1 << 30
 LINK = 200_000_000
 
 # name -> (guest that rewrites 64 MiB, capabilities, parameters)
-CASES = {
+CASES: Dict[str, Tuple[bool, Tuple[str, ...], Dict[str, Any]]] = {
     'idle guest': (False, (), {}),
     'guest rewrites 64 MiB': (True, (), {}),
     'the same, multifd': (True, ('multifd',), {}),
