@@ -69,8 +69,8 @@ typedef enum MigAction {
  *         MIG_WAIT_MAX_MS from now
  * @send_initial: MIG_ACTION_WAIT: not before devices have sent what is to be
  *                acknowledged
- * @running: MIG_ACTION_SWITCHOVER: it rests on a guest that runs, or on one that
- *           does not
+ * @running: MIG_ACTION_SWITCHOVER: it rests on a guest that runs, or on one
+ *           that does not
  * @final_check: MIG_ACTION_SWITCHOVER: a request for an ack may still roll it
  *               back
  * @downtime_limit: ms, that the decision rests on: that of the situation, or

@@ -29,7 +29,8 @@ static const struct {
     /* The first pass goes on whatever the limit, and ends with a query */
     { RUNNING "first-pass-done=0 precopy=1 downtime-limit=2000000",
       "iterate because of first-pass" },
-    { RUNNING "first-pass-done=0 postcopy-ram=1 postcopy=1 downtime-limit=2000000",
+    { RUNNING "first-pass-done=0 postcopy-ram=1 postcopy=1 "
+      "downtime-limit=2000000",
       "iterate because of first-pass" },
     { RUNNING "first-pass-done=0 bandwidth=0 precopy=1",
       "iterate because of first-pass" },
@@ -166,7 +167,8 @@ static const struct {
       "wait because of rolled-back until=150" },
 
     /* Postcopy: RAM does not count, and needs no first pass */
-    { RUNNING "first-pass-done=0 postcopy-wanted=1 postcopy-ram=1 postcopy=5000",
+    { RUNNING "first-pass-done=0 postcopy-wanted=1 postcopy-ram=1 "
+      "postcopy=5000",
       "query because of none" },
     { RUNNING "first-pass-done=0 bandwidth=0 postcopy-wanted=1 postcopy-ram=1 "
       "postcopy=5000", "query because of none" },
