@@ -146,10 +146,23 @@ bool mig_situation_from_text(const char *text, MigSituation *situation,
     return true;
 }
 
+static const char *action_name(MigAction action)
+{
+    static const char *const names[] = {
+        [MIG_ACTION_ITERATE] = "iterate",
+        [MIG_ACTION_QUERY] = "query",
+        [MIG_ACTION_WAIT] = "wait",
+        [MIG_ACTION_START_POSTCOPY] = "start-postcopy",
+        [MIG_ACTION_SWITCHOVER] = "switchover",
+    };
+
+    return names[action];
+}
+
 char *mig_decision_to_text(const MigSituation *situation,
                            const MigDecision *decision)
 {
-    const char *action = mig_action_name(decision->action);
+    const char *action = action_name(decision->action);
     const char *reason = mig_reason_name(decision->reason);
 
     switch (decision->action) {
@@ -164,19 +177,6 @@ char *mig_decision_to_text(const MigSituation *situation,
     default:
         return g_strdup_printf("%s because of %s", action, reason);
     }
-}
-
-const char *mig_action_name(MigAction action)
-{
-    static const char *const names[] = {
-        [MIG_ACTION_ITERATE] = "iterate",
-        [MIG_ACTION_QUERY] = "query",
-        [MIG_ACTION_WAIT] = "wait",
-        [MIG_ACTION_START_POSTCOPY] = "start-postcopy",
-        [MIG_ACTION_SWITCHOVER] = "switchover",
-    };
-
-    return names[action];
 }
 
 const char *mig_reason_name(MigReason reason)

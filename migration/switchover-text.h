@@ -28,15 +28,12 @@ bool mig_situation_from_text(const char *text, MigSituation *situation,
                              Error **errp);
 
 /*
- * "wait because of device-state until=150 downtime-limit=300": times are given
- * where the action uses them, those of waiting in ms from @situation->now.  To
- * be freed with g_free().
+ * "wait because of device-state until=150", in ms from @situation->now;
+ * "switchover because of none final-check=1 downtime-limit=300"; other actions
+ * without numbers.  To be freed with g_free().
  */
 char *mig_decision_to_text(const MigSituation *situation,
                            const MigDecision *decision);
-
-/* "iterate", ... */
-const char *mig_action_name(MigAction action);
 
 /* "first-pass", ... */
 const char *mig_reason_name(MigReason reason);

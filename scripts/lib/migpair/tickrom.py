@@ -6,7 +6,7 @@ It programs the PC's timer to 1000 Hz.  Each interrupt counts up a byte in
 memory and writes it to I/O port 0xe9, the debug console (-device
 isa-debugcon).  The console's output shows when the guest runs; that the count
 continues after a migration shows that the memory has been migrated.  Between
-two ticks the guest halts, or rewrites memory for ever.
+two ticks the guest halts, or it rewrites memory without a pause.
 """
 
 SIZE = 64 << 10
@@ -102,7 +102,7 @@ def _rewrite(size):
 
 
 def image(rewrite=0):
-    """The ROM's bytes; REWRITE: so many bytes of memory, for ever"""
+    """The ROM's bytes; REWRITE: the bytes that the guest rewrites"""
     rom = bytearray(b'\xff' * SIZE)
     handler = _handler()
     code = handler + _main(_START) + (_rewrite(rewrite) if rewrite
