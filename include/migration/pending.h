@@ -7,6 +7,8 @@
 #ifndef MIGRATION_PENDING_H
 #define MIGRATION_PENDING_H
 
+#include "qemu/host-utils.h"
+
 /**
  * MigPendingData: bytes that are left to move, split by when they can move
  *
@@ -29,21 +31,68 @@ typedef struct MigPendingData {
 } MigPendingData;
 
 /* Add @bytes to one part, saturating.  Any value is allowed. */
-void mig_pending_add_precopy(MigPendingData *pending, uint64_t bytes);
-void mig_pending_add_stopcopy(MigPendingData *pending, uint64_t bytes);
-void mig_pending_add_postcopy(MigPendingData *pending, uint64_t bytes);
-void mig_pending_add_postcopy_only(MigPendingData *pending, uint64_t bytes);
 
-/* Everything that is left, in bytes. */
-uint64_t mig_pending_total(const MigPendingData *pending);
+static inline void mig_pending_add(uint64_t *part, uint64_t bytes)
+{
+    if (uadd64_overflow(*part, bytes, part)) {
+        *part = UINT64_MAX;
+    }
+}
+
+static inline void mig_pending_add_precopy(MigPendingData *pending,
+                                           uint64_t bytes)
+{
+    mig_pending_add(&pending->precopy_bytes, bytes);
+}
+
+static inline void mig_pending_add_stopcopy(MigPendingData *pending,
+                                            uint64_t bytes)
+{
+    mig_pending_add(&pending->stopcopy_bytes, bytes);
+}
+
+static inline void mig_pending_add_postcopy(MigPendingData *pending,
+                                            uint64_t bytes)
+{
+    mig_pending_add(&pending->postcopy_bytes, bytes);
+}
+
+static inline void mig_pending_add_postcopy_only(MigPendingData *pending,
+                                                 uint64_t bytes)
+{
+    mig_pending_add(&pending->postcopy_bytes, bytes);
+    mig_pending_add(&pending->postcopy_only_bytes, bytes);
+}
 
 /* What does not move while the guest runs on the source, in bytes. */
-uint64_t mig_pending_fixed(const MigPendingData *pending);
+static inline uint64_t mig_pending_fixed(const MigPendingData *pending)
+{
+    uint64_t bytes = pending->stopcopy_bytes;
+
+    mig_pending_add(&bytes, pending->postcopy_only_bytes);
+    return bytes;
+}
 
 /*
  * What must have moved before the guest may start on the destination when
  * the migration goes to postcopy, in bytes.
  */
-uint64_t mig_pending_before_postcopy(const MigPendingData *pending);
+static inline uint64_t
+mig_pending_before_postcopy(const MigPendingData *pending)
+{
+    uint64_t bytes = pending->precopy_bytes;
+
+    mig_pending_add(&bytes, pending->stopcopy_bytes);
+    return bytes;
+}
+
+/* Everything that is left, in bytes. */
+static inline uint64_t mig_pending_total(const MigPendingData *pending)
+{
+    uint64_t bytes = mig_pending_before_postcopy(pending);
+
+    mig_pending_add(&bytes, pending->postcopy_bytes);
+    return bytes;
+}
 
 #endif

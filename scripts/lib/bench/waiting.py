@@ -6,6 +6,7 @@ from typing import Any, Dict
 
 from migpair import Device, Failed
 
+from . import client
 from .judge import Target, medians, ratios
 from .markdown import table, verdicts
 from .stats import median
@@ -20,6 +21,8 @@ RATE = (1, 10)
 BYTES_RATIO = 1 / 20
 ACT_MS = 20
 NOTICE_MS = 200
+CLIENT_SECONDS = 15
+LIMIT_MS = 100
 
 # What is measured while it waits: key -> unit
 COSTS = {'passes': '/s', 'queries': '/s', 'thread': '%', 'vcpu': '%',
@@ -46,8 +49,7 @@ def sample(pair):
             'queries': pair.source.controls[0].get('data-size-calls'),
             'thread': 100 * pair.source.thread_seconds(migration),
             'vcpu': 100 * pair.source.thread_seconds(vcpu),
-            'bytes': (info['ram']['transferred']
-                      + info.get('vfio', {}).get('transferred', 0)) / 1e6}
+            'bytes': client.moved(info) / 1e6}
 
 
 def costs(bench, column, devices, busy):
@@ -73,7 +75,7 @@ def costs(bench, column, devices, busy):
                     rom=rom) as pair:
         pair.set_parameters({'max-bandwidth': 0,
                              'avail-switchover-bandwidth': BANDWIDTH,
-                             'downtime-limit': 100})
+                             'downtime-limit': LIMIT_MS})
         pair.wait_guest()
         vcpu = pair.source.cmd('query-cpus-fast')[0]['thread-id']
         before = pair.source.thread_seconds(vcpu)
@@ -94,7 +96,7 @@ def delays(bench, column):
         with bench.pair(column, [Device(stop_bytes=STOP_BYTES)]) as pair:
             pair.set_parameters({'max-bandwidth': 0,
                                  'avail-switchover-bandwidth': BANDWIDTH,
-                                 'downtime-limit': 100})
+                                 'downtime-limit': LIMIT_MS})
             pair.source.cmd('migrate-set-capabilities', capabilities=[
                 {'capability': 'events', 'state': True}])
             pair.wait_guest()
@@ -119,6 +121,17 @@ def delays(bench, column):
     return out
 
 
+def client_seconds(bench, column):
+    """Until a client that knows no prediction has completed it"""
+    with bench.pair(column, [Device(stop_bytes=STOP_BYTES)]) as pair:
+        pair.set_parameters({'max-bandwidth': 0,
+                             'avail-switchover-bandwidth': BANDWIDTH,
+                             'downtime-limit': LIMIT_MS})
+        pair.wait_guest()
+        pair.start()
+        return {'client': client.complete(pair, LIMIT_MS, 60)}
+
+
 def measure(bench):
     pairs = bench.pairs(1, 5)
     raw: Dict[Any, Any] = {
@@ -129,6 +142,8 @@ def measure(bench):
                                lambda c: costs(bench, c, 1, True))
     raw['delays'] = bench.rounds('acting', pairs, pairs,
                                  lambda c: delays(bench, c))
+    raw['client'] = bench.rounds('client', pairs, pairs,
+                                 lambda c: client_seconds(bench, c))
     return raw
 
 
@@ -158,6 +173,9 @@ def judge(bench, raw):
         ms = medians(raw['delays'], 'series', what)
         target(f'{what}: acts after {{:.0f}} ms, at most {most}', ms,
                ms <= most)
+    seconds = medians(raw['client'], 'series', 'client')
+    target(f'client that doubles the limit: {{:.1f}} s, at most '
+           f'{CLIENT_SECONDS}', seconds, seconds <= CLIENT_SECONDS)
     data = {str(name): {'pairs': len(rounds), 'columns': {
         column: {key: medians(rounds, column, key)
                  for key in rounds[0].get(column, {})}
@@ -168,7 +186,7 @@ def judge(bench, raw):
 def render(bench, numbers, targets):
     rows = []
     for name, entry in numbers['cases'].items():
-        if name == 'delays':
+        if name in ('delays', 'client'):
             continue
         what = ('guest rewrites 64 MiB' if name == 'busy'
                 else f'{name} device(s), idle guest')
@@ -179,6 +197,7 @@ def render(bench, numbers, targets):
                 for key, unit in COSTS.items()]
                 + [f'{c["more-vcpu"]:+.1f} %' if c else '-'])
     delay = numbers['cases']['delays']['columns']
+    seconds = numbers['cases']['client']['columns']
     return [
         'While it waits for 2 GiB of stopcopy bytes:', '',
         *table(['', '', 'passes', 'exact queries', 'migration thread',
@@ -189,4 +208,9 @@ def render(bench, numbers, targets):
                [[column] + [f'{delay[column][w]:.0f} ms' if delay[column]
                             else '-' for w in ('limit', 'cancel', 'shrink')]
                 for column in bench.columns]), '',
+        'Until a client has completed it that doubles the limit, as Proxmox '
+        'VE does, when six polls',
+        'show that bytes have moved and no less RAM is left: '
+        + ', '.join(f'{column} {c["client"]:.1f} s'
+                    for column, c in seconds.items() if c) + '.', '',
         *verdicts(targets)]

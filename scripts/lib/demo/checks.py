@@ -118,6 +118,15 @@ class Checks:
         else:
             self.check(good, text)
 
+    def by_itself(self, run, series):
+        """With x-max-downtime-limit, the limit was the one above"""
+        limit = run.raised
+        self.check(limit is not None and run.limit < limit <= series.high
+                   and run.verified and run.intact,
+                   'x-max-downtime-limit: completes by itself, with a limit of '
+                   + units.ms(limit))
+        self._prediction(run)
+
     def stock(self, run):
         self.check('remaining' not in run.at_limit,
                    'stock: query-migrate has no "remaining"')

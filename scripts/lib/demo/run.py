@@ -35,6 +35,7 @@ class Run:
         self.truth = None       # then: bytes that the device has
         self.reported = None    # and what follows from those it reports
         self.low = self.high = None
+        self.raised = None      # the limit that QEMU has raised itself, ms
         self.set_at = time.time()
         # limit -> (seconds, iterations), or None
         self.waited: Dict[int, Optional[Tuple[float, int]]] = {}

@@ -73,6 +73,9 @@ class View:
     def waits_still(self, run):
         """The limit is still too small"""
 
+    def may_raise(self, scenario, limit):
+        """QEMU may raise the limit itself, up to LIMIT"""
+
     def true_sizes(self, limit):
         """From now on the device reports its true sizes"""
 
@@ -225,6 +228,33 @@ class Scenario:
         self.view.limit(run.high, 'slightly above the prediction')
         run.set_limit(run.high)
         self.complete(run, 60 + run.high / 500)
+
+    def can_finish_by_itself(self, series):
+        """Is there a limit that is enough, by true sizes?"""
+        return bool(series.high and not self.wrong)
+
+    def by_itself(self, series):
+        """
+        Once more, with the limit that was too small: QEMU may raise it to the
+        one that was enough
+        """
+        with self.pair(self.args.qemu, 'by-itself') as pair:
+            pair.source.cmd('migrate-set-capabilities', capabilities=[
+                {'capability': 'events', 'state': True}])
+            pair.set_parameters({'x-max-downtime-limit': series.high})
+            self.view.may_raise(self, series.high)
+            run = Run(pair, self.first, self.view.sampled)
+            pair.patience = 60 + series.high / 500
+            pair.start()
+            if run.watch(60):
+                raise Failed('it waits, although x-max-downtime-limit is '
+                             f'{series.high} ms and it expects '
+                             + units.ms(run.expected))
+            run.finish(60)
+            for event in pair.source.events('MIGRATION_DOWNTIME_LIMIT_RAISED'):
+                run.raised = event['data']['downtime-limit']
+            self.view.completed(run)
+        return run
 
     def stock(self, series):
         """Stock QEMU, with the limits that the series' prediction gave"""

@@ -4,8 +4,10 @@
 
 # Cases of a quick run: one of each kind, so that it takes about a minute
 quick=(/ram/idle /precopy/on /two-devices /multifd /wait/changes
-    /wait/from-start/no-precopy /bad-size/initial/zero /bad-size/stop/late-zero
-    /bad-size/all/error '/fault/state/*P2P' /fault/state/STOP_COPY
+    /wait/from-start/no-precopy /decision/stopped/while-waiting
+    /decision/pace /decision/max-downtime
+    /bad-size/initial/zero /bad-size/stop/late-zero /bad-size/all/error
+    '/fault/state/*P2P' /fault/state/STOP_COPY
     /fault/data/multifd /fault/load/precopy /cancel/again /cancel/unplug
     /query/held '/dma/*' '/realize/*' /answer/stale /first/per-device-multifd
     '/stock/*/pc-i440fx-10.2/*' /reinit/pre-copy /reinit/old-kernel

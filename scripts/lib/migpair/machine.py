@@ -172,13 +172,17 @@ class Machine:
         return self.cmd('human-monitor-command',
                         command_line=line).replace('\r', '')
 
+    def events(self, name):
+        """Those of that name so far, the latest one last"""
+        return [e for e in self._qmp.events if e['event'] == name]
+
     def event_time(self, name):
         """QEMU's own time of the (last) event, or None"""
-        for event in reversed(self._qmp.events):
-            if event['event'] == name:
-                stamp = event['timestamp']
-                return stamp['seconds'] + stamp['microseconds'] / 1e6
-        return None
+        events = self.events(name)
+        if not events:
+            return None
+        stamp = events[-1]['timestamp']
+        return stamp['seconds'] + stamp['microseconds'] / 1e6
 
     def traced(self, event):
         """

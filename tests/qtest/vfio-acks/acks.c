@@ -127,16 +127,6 @@ void check_acks(const MigPair *p, uint64_t requests, uint64_t rolled_back)
     g_assert_cmpuint(p->last.n_waiting, ==, 0);
 }
 
-void check_hmp_has(MigPair *p, const char *part)
-{
-    g_autofree char *hmp = pair_info_migrate(p);
-
-    if (!strstr(hmp, part)) {
-        g_printerr("'%s' lacks '%s'\n", hmp, part);
-        g_assert_not_reached();
-    }
-}
-
 void check_works_again(MigPair *p, const char *const *devices,
                        uint64_t requests)
 {

@@ -87,9 +87,6 @@ void check_completes_acked(MigPair *p);
 /* What the last reply reports of acks; 0 requests: nothing */
 void check_acks(const MigPair *p, uint64_t requests, uint64_t rolled_back);
 
-/* @part is in the output of "info migrate" */
-void check_hmp_has(MigPair *p, const char *part);
-
 /* After a migration that did not complete, the source works as before */
 void check_works_again(MigPair *p, const char *const *devices,
                        uint64_t requests);

@@ -128,13 +128,13 @@ static void test_before_decision(MigPair *p, const void *data)
     vfio_sim_set(&p->src, 0, "read-rate", "unlimited");
     check_waits_for_ack(p, 2);
     SIM_CHECK(&p->dst, 0, "write-bytes-initial", ==, INITIAL);
-    check_hmp_has(p, "Switchover acks: \trequests=2, rolled-back=0, "
-                     "waiting for 0000:00:02.0/vfio\r\n");
+    pair_check_hmp_has(p, "Switchover acks: \trequests=2, rolled-back=0, "
+                          "waiting for 0000:00:02.0/vfio\r\n");
 
     vfio_sim_set(&p->dst, 0, "hold", "none");
     check_completes_acked(p);
     check_acks(p, 2, 0);
-    check_hmp_has(p, "Switchover acks: \trequests=2, rolled-back=0\r\n");
+    pair_check_hmp_has(p, "Switchover acks: \trequests=2, rolled-back=0\r\n");
     SIM_CHECK(&p->dst, 0, "write-bytes-initial", ==, INITIAL + 256 * KiB);
 }
 
@@ -174,12 +174,13 @@ static void test_endless(MigPair *p, const void *data)
     if (c->requests) {
         PAIR_WAIT(p, r, r.rolled_back >= 5 && reply_waits_for(&r, sections[0]));
         g_assert_cmpuint(r.requests, ==, r.rolled_back + 1);
-        check_hmp_has(p, "Switchover acks: \trequests=");
+        pair_check_hmp_has(p, "Switchover acks: \trequests=");
     } else {
         SIM_WAIT(&p->src, 0, "reinits", >=, 5);
         check_waits_for_ack(p, 1);
-        check_hmp_has(p, "Switchover acks: \trequests=1, rolled-back=0, "
-                         "waiting for 0000:00:02.0/vfio\r\n");
+        pair_check_hmp_has(p, "Switchover acks: \trequests=1, "
+                              "rolled-back=0, "
+                              "waiting for 0000:00:02.0/vfio\r\n");
     }
     g_assert(vfio_sim_running(&p->src));
     g_assert_cmpuint(p->src.n_stop, ==, 0);

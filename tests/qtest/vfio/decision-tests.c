@@ -18,16 +18,6 @@ static bool reason_is(const MigReply *r, const char *reason)
     return r->has_state && g_str_equal(r->reason, reason);
 }
 
-static void check_hmp_has(MigPair *p, const char *text)
-{
-    g_autofree char *hmp = pair_info_migrate(p);
-
-    if (!strstr(hmp, text)) {
-        g_printerr("no '%s' in '%s'\n", text, hmp);
-        g_assert_not_reached();
-    }
-}
-
 static void stop(MigPair *p)
 {
     qtest_qmp_assert_success(p->src.qts, "{ 'execute': 'stop' }");
@@ -125,7 +115,7 @@ static void test_first_pass(MigPair *p, const void *data)
     migrate_set_parameter_int(p->src.qts, "max-bandwidth", 100000);
     pair_migrate(p);
     PAIR_WAIT(p, r, reason_is(&r, "first-pass"));
-    check_hmp_has(p, "Switchover: \t\tfirst-pass");
+    pair_check_hmp_has(p, "Switchover: \t\tfirst-pass");
     pair_check_completes(p);
     g_assert_cmpuint(p->last.precopy_bytes, >, 4 * p->last.downtime_bytes);
 }
@@ -145,6 +135,46 @@ static void test_no_throttle(MigPair *p, const void *data)
     vfio_sim_wait_guest_writes(&p->src);
 
     pair_set_limit(p, 10000);
+    pair_check_completes(p);
+}
+
+static void test_throttle_released(MigPair *p, const void *data)
+{
+    MigReply first, r;
+
+    /* The guest dirties more than is sent */
+    migrate_set_parameter_int(p->src.qts, "max-bandwidth", 40 * MiB);
+    migrate_set_capability(p->src.qts, data, true);
+    pair_migrate(p);
+    PAIR_WAIT(p, r, r.throttle > 0);
+
+    vfio_sim_set(&p->src, 0, "stop-bytes", "1G");
+    migrate_set_parameter_int(p->src.qts, "max-bandwidth", 0);
+    PAIR_WAIT(p, r, reason_is(&r, "device-state") && !r.throttle);
+    first = r;
+    PAIR_WAIT(p, r, r.total_time >= first.total_time + 3000);
+    g_assert_cmpuint(r.throttle, ==, 0);
+    vfio_sim_wait_guest_writes(&p->src);
+
+    pair_set_limit(p, 10000);
+    pair_check_completes(p);
+}
+
+/* Less than 4 % of progress in 40 s */
+static void test_dirty_rate(MigPair *p, const void *data)
+{
+    MigReply r;
+
+    migrate_set_parameter_int(p->src.qts, "max-bandwidth", 40 * MiB);
+    pair_migrate(p);
+    PAIR_WAIT(p, r, reason_is(&r, "progress"));
+    PAIR_WAIT(p, r, reason_is(&r, "dirty-rate"));
+    g_assert_cmpuint(r.total_time, >=, 40000);
+    g_assert_cmpuint(r.stalled_passes, >=, 1);
+    g_assert(r.has_needed);
+    vfio_sim_wait_guest_writes(&p->src);
+
+    pair_set_limit(p, 30000);
     pair_check_completes(p);
 }
 
@@ -185,14 +215,14 @@ static void test_needed_limit(MigPair *p, const void *data)
                     g_str_equal(p->src.last_reason, "device-state"));
     g_assert(!r.has_needed);
     g_assert_cmpuint(r.best, >=, 64 * MiB);
-    check_hmp_has(p, "Switchover: \t\tdevice-state, since=");
-    check_hmp_has(p, "more bandwidth or less device state");
+    pair_check_hmp_has(p, "Switchover: \t\tdevice-state, since=");
+    pair_check_hmp_has(p, "more bandwidth or less device state");
 
     p->opts.bandwidth = 64 * MiB;
     migrate_set_parameter_int(p->src.qts, "avail-switchover-bandwidth",
                               64 * MiB);
     PAIR_WAIT(p, r, r.has_needed && r.needed >= 1000 && r.needed <= 1020);
-    check_hmp_has(p, ", needs downtime-limit=10");
+    pair_check_hmp_has(p, ", needs downtime-limit=10");
     pair_set_limit(p, r.needed + 20);
     pair_check_completes(p);
 }
@@ -372,6 +402,24 @@ static const VfioCase cases[] = {
                   .guest = VFIO_SIM_GUEST_DIRTY,
                   .devices = { "stop-bytes=1G" } },
         .run = test_no_throttle, .data = "auto-converge",
+    },
+    {
+        .path = "decision/no-throttle/released",
+        .description = "A guest that is throttled for its RAM gets its speed "
+                       "back while the migration waits for a device",
+        .pair = { .bandwidth = GiB, .limit = 10,
+                  .guest = VFIO_SIM_GUEST_DIRTY,
+                  .devices = { "stop-bytes=64K" } },
+        .run = test_throttle_released, .data = "auto-converge",
+    },
+    {
+        .path = "decision/dirty-rate",
+        .description = "A guest that dirties RAM as fast as it is sent is "
+                       "reported",
+        .pair = { .bandwidth = GiB, .limit = 1,
+                  .guest = VFIO_SIM_GUEST_DIRTY,
+                  .devices = { "stop-bytes=64K" } },
+        .run = test_dirty_rate,
     },
     {
         .path = "decision/pace",

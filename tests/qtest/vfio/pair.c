@@ -178,6 +178,16 @@ char *pair_info_migrate(MigPair *p)
     return qtest_hmp(p->src.qts, "info migrate");
 }
 
+void pair_check_hmp_has(MigPair *p, const char *part)
+{
+    g_autofree char *hmp = pair_info_migrate(p);
+
+    if (!strstr(hmp, part)) {
+        g_printerr("'%s' lacks '%s'\n", hmp, part);
+        g_assert_not_reached();
+    }
+}
+
 void pair_wait_remaining(MigPair *p, MigReply *r, uint64_t bytes)
 {
     PAIR_WAIT(p, *r, r->has_remaining && r->remaining >= bytes &&

@@ -77,6 +77,9 @@ void pair_set_limit(MigPair *p, uint64_t ms);
 MigReply pair_query(MigPair *p);
 char *pair_info_migrate(MigPair *p);
 
+/* @part is in the output of "info migrate" */
+void pair_check_hmp_has(MigPair *p, const char *part);
+
 /* Query until @cond holds for the reply @r; until then, @during holds */
 #define PAIR_WAIT_WHILE(p, r, during, cond)                            \
     do {                                                               \

@@ -74,7 +74,7 @@ static void get_state(MigReply *r, const QDict *dict)
     r->has_state = true;
     pstrcpy(r->reason, sizeof(r->reason), qdict_get_str(dict, "reason"));
     get_uint(dict, "since");
-    get_uint(dict, "passes-without-progress");
+    r->stalled_passes = get_uint(dict, "passes-without-progress");
     r->has_needed = qdict_haskey(dict, "needed-downtime-limit");
     r->needed = try_uint(dict, "needed-downtime-limit");
     r->has_best = qdict_haskey(dict, "best-remaining");

@@ -28,6 +28,7 @@ typedef struct MigReply {
     uint64_t throttle;          /* percent, 0 if there is none */
     bool has_state;             /* switchover-state */
     char reason[32];
+    uint64_t stalled_passes;    /* iterations without progress */
     bool has_needed;            /* the limit that would let it finish */
     uint64_t needed;
     bool has_best;
