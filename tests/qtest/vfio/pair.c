@@ -48,6 +48,9 @@ static void set_capabilities(QTestState *qts, const MigPairOptions *opts,
     }
     if (opts->multifd) {
         migrate_set_capability(qts, "multifd", true);
+        if (opts->channels) {
+            migrate_set_parameter_int(qts, "multifd-channels", opts->channels);
+        }
     }
     if (opts->dirty_bitmaps) {
         migrate_set_capability(qts, "dirty-bitmaps", true);
@@ -83,8 +86,8 @@ void pair_start(MigPair *p, const MigPairOptions *opts)
     }
 
     /*
-     * There can be thousands of passes per second while a migration waits
-     * for a device: too many events for a client on a loaded machine.
+     * While a migration waits, unchanged QEMU makes thousands of passes per
+     * second: too many events for a client on a loaded machine.
      */
     migrate_set_capability(p->src.qts, "events", opts->check_passes);
     set_capabilities(p->src.qts, opts, &opts->src);
@@ -107,6 +110,9 @@ void pair_migrate_to(MigPair *p, const char *const *devices)
     const MigSide *side = &p->opts.dst;
     g_autofree char *args = g_strdup_printf("-S -incoming defer %s",
                                             side->args ?: "");
+    g_autofree char *uri = p->opts.unix_socket ?
+                           g_strdup_printf("unix:%s/migration", case_dir()) :
+                           g_strdup("tcp:127.0.0.1:0");
     g_autofree char *stderr_path = NULL;
     int i;
 
@@ -126,7 +132,7 @@ void pair_migrate_to(MigPair *p, const char *const *devices)
         .args = args, .stderr_path = stderr_path,
     });
     set_capabilities(p->dst.qts, &p->opts, side);
-    migrate_incoming_qmp(p->dst.qts, "tcp:127.0.0.1:0", NULL,
+    migrate_incoming_qmp(p->dst.qts, uri, NULL,
                          "{ 'exit-on-error': false }");
     migrate_qmp(p->src.qts, p->dst.qts, NULL, NULL, "{}");
 }

@@ -34,12 +34,14 @@ typedef struct MigPairOptions {
     /* Capabilities of both sides, if one of them is needed */
     bool return_path;
     bool multifd;               /* for RAM and the devices */
+    int channels;               /* of multifd; 0: QEMU's default */
     bool pause_before_switchover;
     bool dirty_bitmaps;         /* which makes postcopy possible */
 
     uint64_t bandwidth;         /* avail-switchover-bandwidth; 0: not set */
     uint64_t limit;             /* downtime-limit, ms */
     bool check_passes;          /* check each MIGRATION_PASS event */
+    bool unix_socket;           /* not TCP: the buffers are small */
 } MigPairOptions;
 
 typedef struct MigPair {

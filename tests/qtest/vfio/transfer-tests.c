@@ -5,6 +5,9 @@
  */
 
 #include "qemu/osdep.h"
+#include "qobject/qdict.h"
+#include "libqtest.h"
+#include "migration/migration-qmp.h"
 #include "vfio/tests.h"
 
 static void test_ram_idle(MigPair *p, const void *data)
@@ -110,6 +113,37 @@ static void test_multifd(MigPair *p, const void *data)
     g_assert_cmpuint(p->last.vfio_transferred, >=, 81 * MiB);
 }
 
+/*
+ * The device is read slowly, so that RAM is complete before, and the
+ * destination reads nothing: one read of the device, which is 1/100 s long,
+ * does not fit into the buffer of a channel's socket.
+ */
+static void test_multifd_blocked(MigPair *p, const void *data)
+{
+    MigReply r;
+    QDict *rsp;
+    pid_t dst;
+
+    /* With a return path, the source waits for the destination at the end */
+    migrate_set_capability(p->src.qts, "return-path", false);
+    pair_migrate(p);
+    pair_wait_remaining(p, &r, MiB);
+    dst = qtest_pid(p->dst.qts);
+    kill(dst, SIGSTOP);
+    /* QEMU may not answer before the switchover is over */
+    p->limit = 1100;
+    qtest_qmp_send(p->src.qts, "{ 'execute': 'migrate-set-parameters',"
+                   "'arguments': { 'downtime-limit': 1100 } }");
+    SIM_WAIT(&p->src, 0, "read-bytes-stop", >=, MiB);
+    /* The source could complete in this time, and must not */
+    g_usleep(200 * 1000);
+    kill(dst, SIGCONT);
+    rsp = qtest_qmp_receive(p->src.qts);
+    g_assert(qdict_haskey(rsp, "return"));
+    qobject_unref(rsp);
+    pair_check_completes(p);
+}
+
 static void test_dma(MigPair *p, const void *data)
 {
     MigReply r;
@@ -188,6 +222,15 @@ static const VfioCase cases[] = {
                   .devices = { "initial-bytes=1M," STOP_64M,
                                "stop-bytes=16M" } },
         .run = test_multifd,
+    },
+    {
+        .path = "multifd-blocked",
+        .description = "The source does not complete before it has written "
+                       "all to the multifd channels",
+        .pair = { .bandwidth = MiB, .limit = LIMIT, .multifd = true,
+                  .channels = 8, .unix_socket = true,
+                  .devices = { "stop-bytes=1M,read-rate=32M" } },
+        .run = test_multifd_blocked,
     },
     {
         .path = "dma/device",
