@@ -7,49 +7,103 @@
 #ifndef MIGRATION_BANDWIDTH_ESTIMATE_H
 #define MIGRATION_BANDWIDTH_ESTIMATE_H
 
-#include "qemu/stats64.h"
+/**
+ * MigBandwidthBasis: what a bandwidth rests on
+ *
+ * @MIG_BANDWIDTH_UNKNOWN: nothing was sent yet
+ * @MIG_BANDWIDTH_BOUND: a lower bound: the source never had to wait for the
+ *                       link, which may be faster
+ * @MIG_BANDWIDTH_MEASURED: the source had to wait for the link
+ * @MIG_BANDWIDTH_SET: avail-switchover-bandwidth
+ */
+typedef enum MigBandwidthBasis {
+    MIG_BANDWIDTH_UNKNOWN,
+    MIG_BANDWIDTH_BOUND,
+    MIG_BANDWIDTH_MEASURED,
+    MIG_BANDWIDTH_SET,
+} MigBandwidthBasis;
+
+/**
+ * MigBandwidthCounters: what was sent up to a moment
+ *
+ * @us: the moment, in microseconds of a monotonic clock
+ * @bytes: written to all channels so far
+ * @unsent: of these, what has not left the host, in bytes; 0 if not known
+ * @blocked_us: for how long the source has waited for a channel so far
+ */
+typedef struct MigBandwidthCounters {
+    uint64_t us;
+    uint64_t bytes;
+    uint64_t unsent;
+    uint64_t blocked_us;
+} MigBandwidthCounters;
+
+/*
+ * A window has at least this length, the time in which nothing is sent by
+ * intention not counted.  If the source was blocked for this part of it, it is
+ * the speed of the link.  The estimate is the average of such windows over
+ * this time, or since two windows have differed by this part from those before.
+ */
+#define MIG_BANDWIDTH_WINDOW_US 50000
+#define MIG_BANDWIDTH_BLOCKED_PERCENT 50
+#define MIG_BANDWIDTH_AVERAGE_US 1000000
+#define MIG_BANDWIDTH_CHANGE_PERCENT 25
+
+/* As many windows as fit into MIG_BANDWIDTH_AVERAGE_US */
+#define MIG_BANDWIDTH_WINDOWS 20
+
+typedef struct MigBandwidthWindow {
+    uint64_t us;
+    uint64_t bytes;
+    uint64_t blocked_us;
+} MigBandwidthWindow;
 
 /**
  * MigBandwidthEstimate: estimate of the bandwidth of a switchover
  *
- * Computed from windows of time in which the source sent data.  A window in
- * which the source had data to send all the time is taken as the speed of the
- * link.  One in which it ran out of data gives only a lower bound, and never
- * lowers the estimate: else the estimate would collapse as soon as the guest is
- * idle, although the link is as fast as before.
+ * What the source sends in some time is the speed of the link only if the
+ * source had to wait for the link.  Else - pages are zero, the guest is idle,
+ * memory is synced - it is a lower bound, which may raise the estimate, and
+ * never lowers it.  What is in the buffers of the host has not been sent.
  *
- * Updated by the migration thread alone, read by any thread without a lock.
+ * Used by one thread.
  *
- * @bytes_per_second: the estimate, 0 while there is none
- * @ran_dry: in this window the source ran out of data (migration thread)
+ * @start: when the current part of the window began
+ * @window: the current window, without that part
+ * @busy: windows in which the link was busy, the latest one first
+ * @n_busy: how many there are
+ * @bound: highest lower bound since the latest of them, in bytes per second
  */
 typedef struct MigBandwidthEstimate {
-    Stat64 bytes_per_second;
-    bool ran_dry;
+    MigBandwidthCounters start;
+    MigBandwidthWindow window;
+    MigBandwidthWindow busy[MIG_BANDWIDTH_WINDOWS];
+    unsigned int n_busy;
+    uint64_t bound;
 } MigBandwidthEstimate;
 
-/* Discard all windows.  Not while a migration thread runs. */
+/* Discard everything; then mig_bandwidth_estimate_begin() is needed. */
 void mig_bandwidth_estimate_reset(MigBandwidthEstimate *estimate);
 
-/* The source has run out of data to send.  Migration thread. */
-void mig_bandwidth_estimate_ran_dry(MigBandwidthEstimate *estimate);
+/* From now on the source sends what it can. */
+void mig_bandwidth_estimate_begin(MigBandwidthEstimate *estimate,
+                                  const MigBandwidthCounters *counters);
+
+/*
+ * Until now the source has sent what it could, since the latest call of this
+ * or of mig_bandwidth_estimate_begin().
+ */
+void mig_bandwidth_estimate_end(MigBandwidthEstimate *estimate,
+                                const MigBandwidthCounters *counters);
 
 /**
- * mig_bandwidth_estimate_update: a window ends, the next one begins
+ * mig_bandwidth_estimate_get: the estimate
  *
- * Migration thread.
+ * @basis: what it rests on, or NULL
  *
- * @estimate: the estimate
- * @bytes: bytes sent in the window, on all channels
- * @ms: length of the window, in ms
- *
- * If either is 0 the estimate does not change: a link that stalls for a
- * moment does not make its bandwidth unknown.
+ * Returns bytes per second; 0 while there is no estimate.
  */
-void mig_bandwidth_estimate_update(MigBandwidthEstimate *estimate,
-                                   uint64_t bytes, uint64_t ms);
-
-/* The estimate in bytes per second, 0 while there is none.  Any thread. */
-uint64_t mig_bandwidth_estimate_get(const MigBandwidthEstimate *estimate);
+uint64_t mig_bandwidth_estimate_get(const MigBandwidthEstimate *estimate,
+                                    MigBandwidthBasis *basis);
 
 #endif

@@ -26,9 +26,9 @@ uint64_t mig_bandwidth_bytes(uint64_t bandwidth, uint64_t ms)
     return muldiv_saturating(bandwidth, ms, 1000);
 }
 
-uint64_t mig_bandwidth_rate(uint64_t bytes, uint64_t ms)
+uint64_t mig_bandwidth_rate(uint64_t bytes, uint64_t us)
 {
-    return muldiv_saturating(bytes, 1000, ms);
+    return muldiv_saturating(bytes, 1000000, us);
 }
 
 int64_t mig_bandwidth_ms(uint64_t bytes, uint64_t bandwidth)

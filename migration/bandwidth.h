@@ -32,13 +32,13 @@ int64_t mig_bandwidth_ms(uint64_t bytes, uint64_t bandwidth);
 uint64_t mig_bandwidth_bytes(uint64_t bandwidth, uint64_t ms);
 
 /**
- * mig_bandwidth_rate: bandwidth at which @bytes move within @ms
+ * mig_bandwidth_rate: bandwidth at which @bytes move within @us
  *
  * @bytes: any number of bytes
- * @ms: milliseconds, not 0
+ * @us: microseconds, not 0
  *
  * Returns bytes per second, rounded down, saturates at UINT64_MAX.
  */
-uint64_t mig_bandwidth_rate(uint64_t bytes, uint64_t ms);
+uint64_t mig_bandwidth_rate(uint64_t bytes, uint64_t us);
 
 #endif

@@ -8,88 +8,262 @@
 #include "qemu/units.h"
 #include "migration/bandwidth-estimate.h"
 
-typedef struct Fixture {
+#define MS 1000ull
+#define MBIT (1000000ull / 8)
+#define GBIT (1000 * MBIT)
+
+/* A link, and how far the source is */
+typedef struct Link {
     MigBandwidthEstimate estimate;
-} Fixture;
+    uint64_t rate;              /* bytes per second */
+    uint64_t buffer;            /* of the host, in bytes */
+    MigBandwidthCounters now;
+} Link;
 
-static void set_up(Fixture *f, const void *data)
+/* For @us, the source has @offered bytes, or more than can be sent */
+static void send_data(Link *link, uint64_t us, uint64_t offered)
 {
-    mig_bandwidth_estimate_reset(&f->estimate);
+    uint64_t can = link->rate * us / (1000 * MS);
+    uint64_t room = link->buffer - link->now.unsent;
+    uint64_t written = MIN(offered, can + room);
+    uint64_t left = MIN(can, link->now.unsent + written);
+
+    link->now.us += us;
+    link->now.bytes += written;
+    link->now.unsent += written - left;
+    if (written > room) {
+        link->now.blocked_us += (written - room) * 1000 * MS / link->rate;
+    }
 }
 
-static void test_busy(Fixture *f, const void *data)
+static void run(Link *link, uint64_t us, uint64_t offered)
 {
-    MigBandwidthEstimate *estimate = &f->estimate;
-
-    g_assert_cmpuint(mig_bandwidth_estimate_get(estimate), ==, 0);
-
-    /* While data is sent all the time, the estimate is the last sample */
-    mig_bandwidth_estimate_update(estimate, 100 * MiB, 100);
-    g_assert_cmpuint(mig_bandwidth_estimate_get(estimate), ==, 1000 * MiB);
-    mig_bandwidth_estimate_update(estimate, 10 * MiB, 200);
-    g_assert_cmpuint(mig_bandwidth_estimate_get(estimate), ==, 50 * MiB);
-
-    /* A sample of nothing does not make the estimate unknown */
-    mig_bandwidth_estimate_update(estimate, 0, 100);
-    g_assert_cmpuint(mig_bandwidth_estimate_get(estimate), ==, 50 * MiB);
+    send_data(link, us, offered);
+    mig_bandwidth_estimate_end(&link->estimate, &link->now);
 }
 
-static void test_ran_dry(Fixture *f, const void *data)
+/* The source sends nothing by intention */
+static void rest(Link *link, uint64_t us)
 {
-    MigBandwidthEstimate *estimate = &f->estimate;
-
-    mig_bandwidth_estimate_update(estimate, 100 * MiB, 100);
-
-    /* An idle window does not lower the estimate */
-    mig_bandwidth_estimate_ran_dry(estimate);
-    mig_bandwidth_estimate_update(estimate, 17, 100);
-    g_assert_cmpuint(mig_bandwidth_estimate_get(estimate), ==, 1000 * MiB);
-
-    /* But it can raise the estimate: the link has been that fast */
-    mig_bandwidth_estimate_ran_dry(estimate);
-    mig_bandwidth_estimate_update(estimate, 200 * MiB, 100);
-    g_assert_cmpuint(mig_bandwidth_estimate_get(estimate), ==, 2000 * MiB);
-
-    /* The mark is for one window only */
-    mig_bandwidth_estimate_update(estimate, MiB, 100);
-    g_assert_cmpuint(mig_bandwidth_estimate_get(estimate), ==, 10 * MiB);
-
-    /* The first window counts even if it ran dry */
-    mig_bandwidth_estimate_reset(estimate);
-    mig_bandwidth_estimate_ran_dry(estimate);
-    mig_bandwidth_estimate_update(estimate, MiB, 100);
-    g_assert_cmpuint(mig_bandwidth_estimate_get(estimate), ==, 10 * MiB);
-
-    /* Reset clears the mark too */
-    mig_bandwidth_estimate_ran_dry(estimate);
-    mig_bandwidth_estimate_reset(estimate);
-    mig_bandwidth_estimate_update(estimate, 2 * MiB, 100);
-    mig_bandwidth_estimate_update(estimate, MiB, 100);
-    g_assert_cmpuint(mig_bandwidth_estimate_get(estimate), ==, 10 * MiB);
+    send_data(link, us, 0);
+    mig_bandwidth_estimate_begin(&link->estimate, &link->now);
 }
 
-static void test_extremes(Fixture *f, const void *data)
+static void check(const Link *link, uint64_t low, uint64_t high,
+                  MigBandwidthBasis basis)
 {
-    MigBandwidthEstimate *estimate = &f->estimate;
+    MigBandwidthBasis is;
+    uint64_t rate = mig_bandwidth_estimate_get(&link->estimate, &is);
 
-    mig_bandwidth_estimate_update(estimate, UINT64_MAX, 0);
-    g_assert_cmpuint(mig_bandwidth_estimate_get(estimate), ==, 0);
-    mig_bandwidth_estimate_update(estimate, UINT64_MAX, 1);
-    g_assert_cmpuint(mig_bandwidth_estimate_get(estimate), ==, UINT64_MAX);
-    mig_bandwidth_estimate_update(estimate, 1, UINT64_MAX);
-    g_assert_cmpuint(mig_bandwidth_estimate_get(estimate), ==, 0);
+    g_assert_cmpint(is, ==, basis);
+    g_assert_cmpuint(rate, >=, low);
+    g_assert_cmpuint(rate, <=, high);
+}
+
+static void check_measured(const Link *link, uint64_t rate)
+{
+    check(link, rate - rate / 50, rate + rate / 50, MIG_BANDWIDTH_MEASURED);
+}
+
+static const uint64_t rates[] = {
+    MBIT, 100 * MBIT, GBIT, 10 * GBIT, 100 * GBIT
+};
+
+/* The source always has more: the first window is right */
+static void test_busy(void)
+{
+    int i, j;
+
+    for (i = 0; i < ARRAY_SIZE(rates); i++) {
+        Link link = { .rate = rates[i], .buffer = rates[i] / 100 };
+
+        check(&link, 0, 0, MIG_BANDWIDTH_UNKNOWN);
+        for (j = 0; j < 50; j++) {
+            run(&link, 100 * MS, UINT64_MAX);
+            check_measured(&link, link.rate);
+        }
+    }
+}
+
+/* Buffers take all of it: no more than what has left counts */
+static void test_burst(void)
+{
+    Link link = { .rate = 100 * MBIT, .buffer = 5 * MiB };
+
+    run(&link, 100 * MS, 5 * MiB);
+    check(&link, link.rate - 10, link.rate, MIG_BANDWIDTH_BOUND);
+    run(&link, 100 * MS, 0);
+    run(&link, 100 * MS, MiB / 2);
+    check(&link, link.rate - 10, link.rate, MIG_BANDWIDTH_BOUND);
+}
+
+/* Zero pages, an idle guest, max-bandwidth: only the highest bound is kept */
+static void test_bounds(void)
+{
+    Link link = { .rate = GBIT, .buffer = MiB };
+
+    run(&link, 100 * MS, 100000);
+    check(&link, 1000000, 1000000, MIG_BANDWIDTH_BOUND);
+    run(&link, 100 * MS, 300000);
+    check(&link, 3000000, 3000000, MIG_BANDWIDTH_BOUND);
+    run(&link, 100 * MS, 200000);
+    run(&link, 100 * MS, 0);
+    check(&link, 3000000, 3000000, MIG_BANDWIDTH_BOUND);
+
+    /* They do not lower what was measured either, and may raise it */
+    run(&link, 100 * MS, UINT64_MAX);
+    check_measured(&link, GBIT);
+    run(&link, 100 * MS, 100000);
+    check_measured(&link, GBIT);
+    link.rate = 10 * GBIT;
+    run(&link, 100 * MS, 25000000);
+    check(&link, 2 * GBIT, 2 * GBIT + 100 * MBIT, MIG_BANDWIDTH_MEASURED);
+
+    /* What was measured later is more than an old bound */
+    link.rate = GBIT;
+    run(&link, 100 * MS, UINT64_MAX);
+    run(&link, 100 * MS, UINT64_MAX);
+    check_measured(&link, GBIT);
+}
+
+/* The link changes: 300 ms later that is known */
+static void test_change(void)
+{
+    static const uint64_t to[] = { GBIT, 3 * GBIT, 40 * GBIT };
+    int i, j;
+
+    for (i = 0; i < ARRAY_SIZE(to); i++) {
+        Link link = { .rate = 10 * GBIT, .buffer = MiB };
+
+        for (j = 0; j < 20; j++) {
+            run(&link, 100 * MS, UINT64_MAX);
+        }
+        check_measured(&link, 10 * GBIT);
+        link.rate = to[i];
+        for (j = 0; j < 3; j++) {
+            run(&link, 100 * MS, UINT64_MAX);
+        }
+        check_measured(&link, to[i]);
+    }
+}
+
+/* One slow window among many changes little; several are averaged */
+static void test_noise(void)
+{
+    Link link = { .rate = GBIT, .buffer = 64 * KiB };
+    int i;
+
+    for (i = 0; i < 100; i++) {
+        link.rate = i % 5 ? GBIT : GBIT / 2;
+        run(&link, 100 * MS, UINT64_MAX);
+        if (i >= 10) {
+            check(&link, GBIT * 85 / 100, GBIT * 95 / 100,
+                  MIG_BANDWIDTH_MEASURED);
+        }
+    }
+}
+
+/* A link that stalls for a moment does not become unknown, nor slow */
+static void test_stall(void)
+{
+    Link link = { .rate = GBIT, .buffer = MiB };
+    int i;
+
+    run(&link, 100 * MS, UINT64_MAX);
+    link.now.us += 100 * MS;
+    link.now.blocked_us += 100 * MS;
+    mig_bandwidth_estimate_end(&link.estimate, &link.now);
+    check_measured(&link, GBIT);
+
+    /* A longer stall counts until two windows were fast again */
+    link.rate = MBIT;
+    run(&link, 1000 * MS, UINT64_MAX);
+    check(&link, MBIT, 2 * MBIT, MIG_BANDWIDTH_MEASURED);
+    link.rate = GBIT;
+    for (i = 0; i < 2; i++) {
+        run(&link, 100 * MS, UINT64_MAX);
+    }
+    check_measured(&link, GBIT);
+}
+
+/* 10 ms of sending and 90 ms of waiting, as with max-bandwidth */
+static void test_pauses(void)
+{
+    Link link = { .rate = 10 * GBIT, .buffer = 4 * MiB };
+    int i;
+
+    for (i = 0; i < 20; i++) {
+        run(&link, 10 * MS, UINT64_MAX);
+        rest(&link, 90 * MS);
+        if (i >= 5) {
+            check_measured(&link, 10 * GBIT);
+        }
+    }
+
+    /* A pause in the middle of a window */
+    link = (Link) { .rate = GBIT, .buffer = MiB };
+    for (i = 0; i < 20; i++) {
+        run(&link, 70 * MS, UINT64_MAX);
+        rest(&link, i * 100 * MS);
+        check_measured(&link, GBIT);
+    }
+}
+
+/* Before the first window is complete, a part of it is better than nothing */
+static void test_first(void)
+{
+    Link link = { .rate = GBIT };
+
+    run(&link, MS, 1000);
+    check(&link, 1000 * 1000, 1000 * 1000, MIG_BANDWIDTH_BOUND);
+    run(&link, MS, UINT64_MAX);
+    check(&link, GBIT / 2, GBIT / 2 + 1000000, MIG_BANDWIDTH_BOUND);
+    run(&link, 100 * MS, UINT64_MAX);
+    check_measured(&link, GBIT);
+}
+
+static void test_extremes(void)
+{
+    static const uint64_t values[] = { 0, 1, 1000000, UINT64_MAX };
+    MigBandwidthEstimate estimate;
+    int i;
+
+    mig_bandwidth_estimate_reset(&estimate);
+    for (i = 0; i < 10000; i++) {
+        MigBandwidthCounters counters = {
+            .us = values[g_test_rand_int_range(0, 4)],
+            .bytes = values[g_test_rand_int_range(0, 4)],
+            .unsent = values[g_test_rand_int_range(0, 4)],
+            .blocked_us = values[g_test_rand_int_range(0, 4)],
+        };
+
+        if (g_test_rand_bit()) {
+            mig_bandwidth_estimate_begin(&estimate, &counters);
+        } else {
+            mig_bandwidth_estimate_end(&estimate, &counters);
+        }
+        mig_bandwidth_estimate_get(&estimate, NULL);
+    }
+
+    /* A rate that rounds to 0 is not known */
+    mig_bandwidth_estimate_reset(&estimate);
+    mig_bandwidth_estimate_end(&estimate, &(MigBandwidthCounters) {
+        .us = UINT64_MAX, .bytes = 1, .blocked_us = UINT64_MAX,
+    });
+    g_assert_cmpuint(mig_bandwidth_estimate_get(&estimate, NULL), ==, 0);
 }
 
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-
-    g_test_add("/migration/bandwidth-estimate/busy", Fixture, NULL,
-               set_up, test_busy, NULL);
-    g_test_add("/migration/bandwidth-estimate/ran-dry", Fixture, NULL,
-               set_up, test_ran_dry, NULL);
-    g_test_add("/migration/bandwidth-estimate/extremes", Fixture, NULL,
-               set_up, test_extremes, NULL);
-
+    g_test_add_func("/mig-bandwidth-estimate/busy", test_busy);
+    g_test_add_func("/mig-bandwidth-estimate/burst", test_burst);
+    g_test_add_func("/mig-bandwidth-estimate/bounds", test_bounds);
+    g_test_add_func("/mig-bandwidth-estimate/change", test_change);
+    g_test_add_func("/mig-bandwidth-estimate/noise", test_noise);
+    g_test_add_func("/mig-bandwidth-estimate/stall", test_stall);
+    g_test_add_func("/mig-bandwidth-estimate/pauses", test_pauses);
+    g_test_add_func("/mig-bandwidth-estimate/first", test_first);
+    g_test_add_func("/mig-bandwidth-estimate/extremes", test_extremes);
     return g_test_run();
 }

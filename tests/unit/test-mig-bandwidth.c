@@ -46,11 +46,11 @@ static void test_bytes(void)
 static void test_rate(void)
 {
     g_assert_cmpuint(mig_bandwidth_rate(0, 1), ==, 0);
-    g_assert_cmpuint(mig_bandwidth_rate(1, 1), ==, 1000);
-    g_assert_cmpuint(mig_bandwidth_rate(100 * MiB, 100), ==, 1000 * MiB);
-    g_assert_cmpuint(mig_bandwidth_rate(999, 1000000), ==, 0);
+    g_assert_cmpuint(mig_bandwidth_rate(1, 1), ==, 1000000);
+    g_assert_cmpuint(mig_bandwidth_rate(100 * MiB, 100000), ==, 1000 * MiB);
+    g_assert_cmpuint(mig_bandwidth_rate(999, 1000000000), ==, 0);
     g_assert_cmpuint(mig_bandwidth_rate(UINT64_MAX, 1), ==, UINT64_MAX);
-    g_assert_cmpuint(mig_bandwidth_rate(UINT64_MAX, UINT64_MAX), ==, 1000);
+    g_assert_cmpuint(mig_bandwidth_rate(UINT64_MAX, UINT64_MAX), ==, 1000000);
 }
 
 /* A limit of the predicted time admits the data, a shorter one does not */
