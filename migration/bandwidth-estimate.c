@@ -18,6 +18,9 @@ void mig_bandwidth_estimate_begin(MigBandwidthEstimate *estimate,
                                   const MigBandwidthCounters *counters)
 {
     estimate->start = *counters;
+    if (!estimate->total.us) {
+        estimate->total = *counters;
+    }
 }
 
 /* Average of the busy windows from @first on, for at most @us */
@@ -62,6 +65,7 @@ static void add_busy(MigBandwidthEstimate *estimate,
         estimate->n_busy = 2;
     }
     estimate->bound = 0;
+    estimate->total_busy = true;
 }
 
 static bool is_busy(const MigBandwidthWindow *window)
@@ -75,48 +79,69 @@ static uint64_t less(uint64_t a, uint64_t b)
     return a - MIN(a, b);
 }
 
+/* What the peer has got between two moments */
+static uint64_t got(const MigBandwidthCounters *from,
+                    const MigBandwidthCounters *to)
+{
+    return less(less(to->bytes, from->bytes),
+                less(to->unsent, from->unsent)) +
+           less(from->unsent, to->unsent);
+}
+
+static void raise_bound(MigBandwidthEstimate *estimate, uint64_t bytes,
+                        uint64_t us)
+{
+    estimate->bound = MAX(estimate->bound, mig_bandwidth_rate(bytes, us));
+}
+
 void mig_bandwidth_estimate_end(MigBandwidthEstimate *estimate,
                                 const MigBandwidthCounters *counters)
 {
     MigBandwidthWindow *window = &estimate->window;
-    uint64_t bytes = less(counters->bytes, estimate->start.bytes);
-    uint64_t us = less(counters->us, estimate->start.us);
+    uint64_t total_us = less(counters->us, estimate->total.us);
 
-    /* Emptying a buffer that was filled before is sending, too */
-    bytes = less(bytes, less(counters->unsent, estimate->start.unsent)) +
-            less(estimate->start.unsent, counters->unsent);
-    window->bytes += bytes;
-    window->us += us;
+    if (!estimate->total.us) {
+        mig_bandwidth_estimate_begin(estimate, counters);
+        return;
+    }
+
+    window->bytes += got(&estimate->start, counters);
+    window->us += less(counters->us, estimate->start.us);
     window->blocked_us += less(counters->blocked_us,
                                estimate->start.blocked_us);
     estimate->start = *counters;
 
-    if (window->us < MIG_BANDWIDTH_WINDOW_US) {
-        return;
+    if (window->us >= MIG_BANDWIDTH_WINDOW_US) {
+        if (window->bytes && is_busy(window)) {
+            add_busy(estimate, window);
+        } else {
+            raise_bound(estimate, window->bytes, window->us);
+        }
+        *window = (MigBandwidthWindow) { };
     }
-    if (window->bytes && is_busy(window)) {
-        add_busy(estimate, window);
-    } else {
-        estimate->bound = MAX(estimate->bound,
-                              mig_bandwidth_rate(window->bytes, window->us));
+
+    if (total_us >= MIG_BANDWIDTH_TOTAL_US) {
+        if (!estimate->total_busy) {
+            raise_bound(estimate, got(&estimate->total, counters), total_us);
+        }
+        estimate->total = *counters;
+        estimate->total_busy = false;
     }
-    *window = (MigBandwidthWindow) { };
 }
 
-uint64_t mig_bandwidth_estimate_get(const MigBandwidthEstimate *estimate,
-                                    MigBandwidthBasis *basis)
+bool mig_bandwidth_estimate_complete(const MigBandwidthEstimate *estimate)
 {
-    const MigBandwidthWindow *window = &estimate->window;
-    uint64_t busy = average(estimate, 0, MIG_BANDWIDTH_AVERAGE_US);
-    uint64_t bound = estimate->bound;
+    return estimate->n_busy || estimate->bound;
+}
 
-    if (!busy && !bound && window->us) {
-        /* A short window is better than none */
-        bound = mig_bandwidth_rate(window->bytes, window->us);
+uint64_t mig_bandwidth_estimate_get(const MigBandwidthEstimate *estimate)
+{
+    if (!mig_bandwidth_estimate_complete(estimate)) {
+        uint64_t us = less(estimate->start.us, estimate->total.us);
+
+        return us < MIG_BANDWIDTH_FIRST_US ? 0 :
+               mig_bandwidth_rate(got(&estimate->total, &estimate->start), us);
     }
-    if (basis) {
-        *basis = busy ? MIG_BANDWIDTH_MEASURED :
-                 bound ? MIG_BANDWIDTH_BOUND : MIG_BANDWIDTH_UNKNOWN;
-    }
-    return MAX(busy, bound);
+    return MAX(average(estimate, 0, MIG_BANDWIDTH_AVERAGE_US),
+               estimate->bound);
 }

@@ -8,27 +8,12 @@
 #define MIGRATION_BANDWIDTH_ESTIMATE_H
 
 /**
- * MigBandwidthBasis: what a bandwidth rests on
- *
- * @MIG_BANDWIDTH_UNKNOWN: nothing was sent yet
- * @MIG_BANDWIDTH_BOUND: a lower bound: the source never had to wait for the
- *                       link, which may be faster
- * @MIG_BANDWIDTH_MEASURED: the source had to wait for the link
- * @MIG_BANDWIDTH_SET: avail-switchover-bandwidth
- */
-typedef enum MigBandwidthBasis {
-    MIG_BANDWIDTH_UNKNOWN,
-    MIG_BANDWIDTH_BOUND,
-    MIG_BANDWIDTH_MEASURED,
-    MIG_BANDWIDTH_SET,
-} MigBandwidthBasis;
-
-/**
  * MigBandwidthCounters: what was sent up to a moment
  *
  * @us: the moment, in microseconds of a monotonic clock
  * @bytes: written to all channels so far
- * @unsent: of these, what has not left the host, in bytes; 0 if not known
+ * @unsent: of these, what the peer's host has not acknowledged, in bytes; 0 if
+ *          this is not known
  * @blocked_us: for how long the source has waited for a channel so far
  */
 typedef struct MigBandwidthCounters {
@@ -49,6 +34,12 @@ typedef struct MigBandwidthCounters {
 #define MIG_BANDWIDTH_AVERAGE_US 1000000
 #define MIG_BANDWIDTH_CHANGE_PERCENT 25
 
+/* A period of all of the time has at least this length */
+#define MIG_BANDWIDTH_TOTAL_US 100000
+
+/* Before there is a complete one, a part of this length is used */
+#define MIG_BANDWIDTH_FIRST_US 5000
+
 /* As many windows as fit into MIG_BANDWIDTH_AVERAGE_US */
 #define MIG_BANDWIDTH_WINDOWS 20
 
@@ -64,10 +55,16 @@ typedef struct MigBandwidthWindow {
  * What the source sends in some time is the speed of the link only if the
  * source had to wait for the link.  Else - pages are zero, the guest is idle,
  * memory is synced - it is a lower bound, which may raise the estimate, and
- * never lowers it.  What is in the buffers of the host has not been sent.
+ * never lowers it.  What the peer's host has not acknowledged has not been sent.
+ *
+ * What is sent in all of the time, with the time in which nothing is sent by
+ * intention, is a lower bound, too.  On a link with a long round-trip time, a
+ * burst may be acknowledged only in the pause after it.
  *
  * Used by one thread.
  *
+ * @total: when the current period of all of the time began
+ * @total_busy: a window in which the link was busy ended in it
  * @start: when the current part of the window began
  * @window: the current window, without that part
  * @busy: windows in which the link was busy, the latest one first
@@ -75,6 +72,8 @@ typedef struct MigBandwidthWindow {
  * @bound: highest lower bound since the latest of them, in bytes per second
  */
 typedef struct MigBandwidthEstimate {
+    MigBandwidthCounters total;
+    bool total_busy;
     MigBandwidthCounters start;
     MigBandwidthWindow window;
     MigBandwidthWindow busy[MIG_BANDWIDTH_WINDOWS];
@@ -82,7 +81,7 @@ typedef struct MigBandwidthEstimate {
     uint64_t bound;
 } MigBandwidthEstimate;
 
-/* Discard everything; then mig_bandwidth_estimate_begin() is needed. */
+/* Discard everything; what comes next is taken as the beginning. */
 void mig_bandwidth_estimate_reset(MigBandwidthEstimate *estimate);
 
 /* From now on the source sends what it can. */
@@ -96,14 +95,13 @@ void mig_bandwidth_estimate_begin(MigBandwidthEstimate *estimate,
 void mig_bandwidth_estimate_end(MigBandwidthEstimate *estimate,
                                 const MigBandwidthCounters *counters);
 
-/**
- * mig_bandwidth_estimate_get: the estimate
- *
- * @basis: what it rests on, or NULL
- *
- * Returns bytes per second; 0 while there is no estimate.
+/*
+ * Is there an estimate of a complete window?  Until then, the more often
+ * mig_bandwidth_estimate_end() is called, the sooner there is a first one.
  */
-uint64_t mig_bandwidth_estimate_get(const MigBandwidthEstimate *estimate,
-                                    MigBandwidthBasis *basis);
+bool mig_bandwidth_estimate_complete(const MigBandwidthEstimate *estimate);
+
+/* The estimate in bytes per second, 0 while there is none */
+uint64_t mig_bandwidth_estimate_get(const MigBandwidthEstimate *estimate);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Arithmetic of bandwidths: bytes, milliseconds, bytes per second
+ * Arithmetic of bandwidths: bytes, time, bytes per second
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -98,6 +98,8 @@ static MigDecision wait_for(const MigSituation *s, MigReason reason)
     }
     if (reason == MIG_REASON_ROLLED_BACK) {
         d.until = MIN(d.until, next_final_check(&s->history));
+    } else if (reason == MIG_REASON_BANDWIDTH) {
+        d.until = MIN(d.until, s->now + MIG_WAIT_BANDWIDTH_MS);
     }
     d.until = MIN(MAX(d.until, s->now + 1), s->now + MIG_WAIT_MAX_MS);
     return d;

@@ -106,6 +106,12 @@ typedef struct MigDecision {
 /* Between two final checks the guest runs for a multiple of the pause */
 #define MIG_RUN_PER_PAUSE_MS 10
 
+/* While the bandwidth is not known, it is measured this often */
+#define MIG_WAIT_BANDWIDTH_MS 5
+
+/* A guest that waits this long for device state is not throttled any longer */
+#define MIG_UNTHROTTLE_AFTER_MS 1000
+
 /* A migration that waited this long may use @max_downtime */
 #define MIG_RAISE_AFTER_MS 1000
 

@@ -17,8 +17,17 @@ typedef struct Link {
     MigBandwidthEstimate estimate;
     uint64_t rate;              /* bytes per second */
     uint64_t buffer;            /* of the host, in bytes */
+    uint64_t rtt_us;            /* until the peer's answer arrives */
     MigBandwidthCounters now;
 } Link;
+
+static Link new_link(uint64_t rate, uint64_t buffer)
+{
+    Link link = { .rate = rate, .buffer = buffer, .now.us = 1 };
+
+    mig_bandwidth_estimate_begin(&link.estimate, &link.now);
+    return link;
+}
 
 /* For @us, the source has @offered bytes, or more than can be sent */
 static void send_data(Link *link, uint64_t us, uint64_t offered)
@@ -26,7 +35,10 @@ static void send_data(Link *link, uint64_t us, uint64_t offered)
     uint64_t can = link->rate * us / (1000 * MS);
     uint64_t room = link->buffer - link->now.unsent;
     uint64_t written = MIN(offered, can + room);
-    uint64_t left = MIN(can, link->now.unsent + written);
+    uint64_t early = us > link->rtt_us ?
+                     written / us * (us - link->rtt_us) : 0;
+    uint64_t left = MIN(can, link->now.unsent +
+                             (link->rtt_us ? early : written));
 
     link->now.us += us;
     link->now.bytes += written;
@@ -49,20 +61,18 @@ static void rest(Link *link, uint64_t us)
     mig_bandwidth_estimate_begin(&link->estimate, &link->now);
 }
 
-static void check(const Link *link, uint64_t low, uint64_t high,
-                  MigBandwidthBasis basis)
+static void check(const Link *link, uint64_t low, uint64_t high, bool busy)
 {
-    MigBandwidthBasis is;
-    uint64_t rate = mig_bandwidth_estimate_get(&link->estimate, &is);
+    uint64_t rate = mig_bandwidth_estimate_get(&link->estimate);
 
-    g_assert_cmpint(is, ==, basis);
+    g_assert_cmpint(link->estimate.n_busy > 0, ==, busy);
     g_assert_cmpuint(rate, >=, low);
     g_assert_cmpuint(rate, <=, high);
 }
 
 static void check_measured(const Link *link, uint64_t rate)
 {
-    check(link, rate - rate / 50, rate + rate / 50, MIG_BANDWIDTH_MEASURED);
+    check(link, rate - rate / 50, rate + rate / 50, true);
 }
 
 static const uint64_t rates[] = {
@@ -75,9 +85,9 @@ static void test_busy(void)
     int i, j;
 
     for (i = 0; i < ARRAY_SIZE(rates); i++) {
-        Link link = { .rate = rates[i], .buffer = rates[i] / 100 };
+        Link link = new_link(rates[i], rates[i] / 100);
 
-        check(&link, 0, 0, MIG_BANDWIDTH_UNKNOWN);
+        check(&link, 0, 0, false);
         for (j = 0; j < 50; j++) {
             run(&link, 100 * MS, UINT64_MAX);
             check_measured(&link, link.rate);
@@ -88,27 +98,27 @@ static void test_busy(void)
 /* Buffers take all of it: no more than what has left counts */
 static void test_burst(void)
 {
-    Link link = { .rate = 100 * MBIT, .buffer = 5 * MiB };
+    Link link = new_link(100 * MBIT, 5 * MiB);
 
     run(&link, 100 * MS, 5 * MiB);
-    check(&link, link.rate - 10, link.rate, MIG_BANDWIDTH_BOUND);
+    check(&link, link.rate - 10, link.rate, false);
     run(&link, 100 * MS, 0);
     run(&link, 100 * MS, MiB / 2);
-    check(&link, link.rate - 10, link.rate, MIG_BANDWIDTH_BOUND);
+    check(&link, link.rate - 10, link.rate, false);
 }
 
 /* Zero pages, an idle guest, max-bandwidth: only the highest bound is kept */
 static void test_bounds(void)
 {
-    Link link = { .rate = GBIT, .buffer = MiB };
+    Link link = new_link(GBIT, MiB);
 
     run(&link, 100 * MS, 100000);
-    check(&link, 1000000, 1000000, MIG_BANDWIDTH_BOUND);
+    check(&link, 1000000, 1000000, false);
     run(&link, 100 * MS, 300000);
-    check(&link, 3000000, 3000000, MIG_BANDWIDTH_BOUND);
+    check(&link, 3000000, 3000000, false);
     run(&link, 100 * MS, 200000);
     run(&link, 100 * MS, 0);
-    check(&link, 3000000, 3000000, MIG_BANDWIDTH_BOUND);
+    check(&link, 3000000, 3000000, false);
 
     /* They do not lower what was measured either, and may raise it */
     run(&link, 100 * MS, UINT64_MAX);
@@ -117,7 +127,7 @@ static void test_bounds(void)
     check_measured(&link, GBIT);
     link.rate = 10 * GBIT;
     run(&link, 100 * MS, 25000000);
-    check(&link, 2 * GBIT, 2 * GBIT + 100 * MBIT, MIG_BANDWIDTH_MEASURED);
+    check(&link, 2 * GBIT, 2 * GBIT + 100 * MBIT, true);
 
     /* What was measured later is more than an old bound */
     link.rate = GBIT;
@@ -133,7 +143,7 @@ static void test_change(void)
     int i, j;
 
     for (i = 0; i < ARRAY_SIZE(to); i++) {
-        Link link = { .rate = 10 * GBIT, .buffer = MiB };
+        Link link = new_link(10 * GBIT, MiB);
 
         for (j = 0; j < 20; j++) {
             run(&link, 100 * MS, UINT64_MAX);
@@ -150,7 +160,7 @@ static void test_change(void)
 /* One slow window among many changes little; several are averaged */
 static void test_noise(void)
 {
-    Link link = { .rate = GBIT, .buffer = 64 * KiB };
+    Link link = new_link(GBIT, 64 * KiB);
     int i;
 
     for (i = 0; i < 100; i++) {
@@ -158,7 +168,7 @@ static void test_noise(void)
         run(&link, 100 * MS, UINT64_MAX);
         if (i >= 10) {
             check(&link, GBIT * 85 / 100, GBIT * 95 / 100,
-                  MIG_BANDWIDTH_MEASURED);
+                  true);
         }
     }
 }
@@ -166,7 +176,7 @@ static void test_noise(void)
 /* A link that stalls for a moment does not become unknown, nor slow */
 static void test_stall(void)
 {
-    Link link = { .rate = GBIT, .buffer = MiB };
+    Link link = new_link(GBIT, MiB);
     int i;
 
     run(&link, 100 * MS, UINT64_MAX);
@@ -178,7 +188,7 @@ static void test_stall(void)
     /* A longer stall counts until two windows were fast again */
     link.rate = MBIT;
     run(&link, 1000 * MS, UINT64_MAX);
-    check(&link, MBIT, 2 * MBIT, MIG_BANDWIDTH_MEASURED);
+    check(&link, MBIT, 2 * MBIT, true);
     link.rate = GBIT;
     for (i = 0; i < 2; i++) {
         run(&link, 100 * MS, UINT64_MAX);
@@ -189,7 +199,7 @@ static void test_stall(void)
 /* 10 ms of sending and 90 ms of waiting, as with max-bandwidth */
 static void test_pauses(void)
 {
-    Link link = { .rate = 10 * GBIT, .buffer = 4 * MiB };
+    Link link = new_link(10 * GBIT, 4 * MiB);
     int i;
 
     for (i = 0; i < 20; i++) {
@@ -201,7 +211,7 @@ static void test_pauses(void)
     }
 
     /* A pause in the middle of a window */
-    link = (Link) { .rate = GBIT, .buffer = MiB };
+    link = new_link(GBIT, MiB);
     for (i = 0; i < 20; i++) {
         run(&link, 70 * MS, UINT64_MAX);
         rest(&link, i * 100 * MS);
@@ -209,17 +219,45 @@ static void test_pauses(void)
     }
 }
 
+/*
+ * All of a burst is acknowledged after it only.  What is sent in all of the
+ * time counts, as in stock QEMU.
+ */
+static void test_round_trip(void)
+{
+    Link link = new_link(10 * GBIT, 64 * MiB);
+    int i;
+
+    link.rtt_us = 20 * MS;
+    for (i = 0; i < 10; i++) {
+        run(&link, 10 * MS, 12 * MiB);
+        rest(&link, 90 * MS);
+    }
+    check(&link, 115 * MiB, 125 * MiB, false);
+
+    /* A guest that has sent all of its memory before the first answer */
+    link = new_link(GBIT, MiB);
+    link.rtt_us = 20 * MS;
+    run(&link, 10 * MS, 100000);
+    check(&link, 0, 0, false);
+    rest(&link, 10 * MS);
+    check(&link, 4900000, 5000000, false);
+}
+
 /* Before the first window is complete, a part of it is better than nothing */
 static void test_first(void)
 {
-    Link link = { .rate = GBIT };
+    Link link = new_link(GBIT, 0);
 
-    run(&link, MS, 1000);
-    check(&link, 1000 * 1000, 1000 * 1000, MIG_BANDWIDTH_BOUND);
     run(&link, MS, UINT64_MAX);
-    check(&link, GBIT / 2, GBIT / 2 + 1000000, MIG_BANDWIDTH_BOUND);
-    run(&link, 100 * MS, UINT64_MAX);
-    check_measured(&link, GBIT);
+    check(&link, 0, 0, false);
+    g_assert(!mig_bandwidth_estimate_complete(&link.estimate));
+    run(&link, 4 * MS, 0);
+    check(&link, GBIT / 5, GBIT / 5, false);
+    g_assert(!mig_bandwidth_estimate_complete(&link.estimate));
+    run(&link, 50 * MS, UINT64_MAX);
+    check(&link, GBIT * 9 / 10, GBIT, true);
+    g_assert(mig_bandwidth_estimate_complete(&link.estimate));
 }
 
 static void test_extremes(void)
@@ -242,15 +280,16 @@ static void test_extremes(void)
         } else {
             mig_bandwidth_estimate_end(&estimate, &counters);
         }
-        mig_bandwidth_estimate_get(&estimate, NULL);
+        mig_bandwidth_estimate_get(&estimate);
     }
 
     /* A rate that rounds to 0 is not known */
     mig_bandwidth_estimate_reset(&estimate);
+    mig_bandwidth_estimate_end(&estimate, &(MigBandwidthCounters) { .us = 1 });
     mig_bandwidth_estimate_end(&estimate, &(MigBandwidthCounters) {
         .us = UINT64_MAX, .bytes = 1, .blocked_us = UINT64_MAX,
     });
-    g_assert_cmpuint(mig_bandwidth_estimate_get(&estimate, NULL), ==, 0);
+    g_assert_cmpuint(mig_bandwidth_estimate_get(&estimate), ==, 0);
 }
 
 int main(int argc, char **argv)
@@ -263,6 +302,7 @@ int main(int argc, char **argv)
     g_test_add_func("/mig-bandwidth-estimate/noise", test_noise);
     g_test_add_func("/mig-bandwidth-estimate/stall", test_stall);
     g_test_add_func("/mig-bandwidth-estimate/pauses", test_pauses);
+    g_test_add_func("/mig-bandwidth-estimate/round-trip", test_round_trip);
     g_test_add_func("/mig-bandwidth-estimate/first", test_first);
     g_test_add_func("/mig-bandwidth-estimate/extremes", test_extremes);
     return g_test_run();

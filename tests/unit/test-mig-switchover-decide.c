@@ -57,7 +57,7 @@ static const struct {
     /* A bandwidth that was never measured permits nothing but nothing */
     { RUNNING "bandwidth=0 precopy=1", "iterate because of bandwidth" },
     { RUNNING "bandwidth=0 stopcopy=1",
-      "wait because of bandwidth until=150" },
+      "wait because of bandwidth until=5" },
     { RUNNING "bandwidth=0 exact=1",
       "switchover because of none final-check=1 downtime-limit=300" },
     { RUNNING "downtime-limit=0 exact=1",

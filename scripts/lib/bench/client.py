@@ -28,6 +28,8 @@ def complete(pair, limit, seconds):
         info = pair.info()
         if info['status'] == 'completed':
             return time.monotonic() - start
+        if info['status'] == 'cancelled':
+            raise Failed('the migration was cancelled')
         if time.monotonic() - start > seconds:
             raise Failed(f'not completed within {seconds} s, with a limit of '
                          f'{limit} ms')

@@ -156,6 +156,12 @@ static void test_throttle_released(MigPair *p, const void *data)
     g_assert_cmpuint(r.throttle, ==, 0);
     vfio_sim_wait_guest_writes(&p->src);
 
+    /* And is throttled again when its RAM is all that is left */
+    migrate_set_parameter_int(p->src.qts, "max-bandwidth", 40 * MiB);
+    vfio_sim_set(&p->src, 0, "stop-bytes", "64K");
+    PAIR_WAIT(p, r, r.throttle > 0);
+
+    migrate_set_parameter_int(p->src.qts, "max-bandwidth", 0);
     pair_set_limit(p, 10000);
     pair_check_completes(p);
 }
