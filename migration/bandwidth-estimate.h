@@ -55,7 +55,7 @@ typedef struct MigBandwidthWindow {
  * What the source sends in some time is the speed of the link only if the
  * source had to wait for the link.  Else - pages are zero, the guest is idle,
  * memory is synced - it is a lower bound, which may raise the estimate, and
- * never lowers it.  What the peer's host has not acknowledged has not been sent.
+ * never lowers it.  What the peer's host has not acknowledged was not sent yet.
  *
  * What is sent in all of the time, with the time in which nothing is sent by
  * intention, is a lower bound, too.  On a link with a long round-trip time, a

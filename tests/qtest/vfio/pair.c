@@ -110,9 +110,9 @@ void pair_migrate_to(MigPair *p, const char *const *devices)
     const MigSide *side = &p->opts.dst;
     g_autofree char *args = g_strdup_printf("-S -incoming defer %s",
                                             side->args ?: "");
-    g_autofree char *uri = p->opts.unix_socket ?
-                           g_strdup_printf("unix:%s/migration", case_dir()) :
-                           g_strdup("tcp:127.0.0.1:0");
+    g_autofree char *unix_uri = g_strdup_printf("unix:%s/migration",
+                                                case_dir());
+    const char *uri = p->opts.unix_socket ? unix_uri : "tcp:127.0.0.1:0";
     g_autofree char *stderr_path = NULL;
     int i;
 
