@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Migrations without a device: as fast as before, with as many bytes"""
 
+import os
 from typing import Any, Dict, Tuple
 
 from .judge import Target, describe, medians, ratios
@@ -41,11 +42,32 @@ def one(bench, column, case):
                 'bytes': info['ram']['transferred']}
 
 
+def to_file(bench, column):
+    """A running guest to a file, with mapped-ram"""
+    path = os.path.join(bench.sess.tmp, 'mapped-ram')
+    with bench.pair(column, [], memory=MEMORY,
+                    rom=bench.sess.busy_rom) as pair:
+        pair.source.cmd('migrate-set-capabilities', capabilities=[
+            {'capability': 'mapped-ram', 'state': True}])
+        pair.set_parameters({'max-bandwidth': LINK, 'downtime-limit': 1000})
+        pair.wait_guest()
+        pair.source.cmd('migrate', uri='file:' + path)
+        pair.poll(lambda: pair.info().get('status') == 'completed', 120,
+                  'the migration did not complete', 0.02)
+        info = pair.info()
+    os.unlink(path)
+    return {'total': info['total-time'], 'downtime': info['downtime'],
+            'bytes': info['ram']['transferred']}
+
+
 def measure(bench):
     pairs = bench.pairs(1, 5)
-    return {case: bench.rounds(f'RAM, {case}', pairs, pairs,
-                               lambda c, case=case: one(bench, c, case))
-            for case in CASES}
+    raw = {case: bench.rounds(f'RAM, {case}', pairs, pairs,
+                              lambda c, case=case: one(bench, c, case))
+           for case in CASES}
+    raw['guest rewrites 64 MiB, mapped-ram'] = bench.rounds(
+        'RAM, mapped-ram', pairs, pairs, lambda c: to_file(bench, c))
+    return raw
 
 
 def judge(bench, raw):
