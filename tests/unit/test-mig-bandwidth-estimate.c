@@ -167,8 +167,7 @@ static void test_noise(void)
         link.rate = i % 5 ? GBIT : GBIT / 2;
         run(&link, 100 * MS, UINT64_MAX);
         if (i >= 10) {
-            check(&link, GBIT * 85 / 100, GBIT * 95 / 100,
-                  true);
+            check(&link, GBIT * 85 / 100, GBIT * 95 / 100, true);
         }
     }
 }

@@ -27,6 +27,12 @@ CASES: Dict[str, Tuple[bool, Tuple[str, ...], Dict[str, Any]]] = {
 KEYS = {'total': 'total time', 'downtime': 'downtime', 'bytes': 'bytes'}
 
 
+def numbers(info):
+    """Of a migration that has completed"""
+    return {'total': info['total-time'], 'downtime': info['downtime'],
+            'bytes': info['ram']['transferred']}
+
+
 def one(bench, column, case):
     busy, capabilities, parameters = CASES[case]
     with bench.pair(column, [], memory=MEMORY,
@@ -36,10 +42,7 @@ def one(bench, column, case):
         pair.set_parameters({'max-bandwidth': LINK, **parameters})
         pair.wait_guest()
         pair.start()
-        pair.wait_completed(120)
-        info = pair.info()
-        return {'total': info['total-time'], 'downtime': info['downtime'],
-                'bytes': info['ram']['transferred']}
+        return numbers(pair.wait_completed(120))
 
 
 def to_file(bench, column):
@@ -54,10 +57,9 @@ def to_file(bench, column):
         pair.source.cmd('migrate', uri='file:' + path)
         pair.poll(lambda: pair.info().get('status') == 'completed', 120,
                   'the migration did not complete', 0.02)
-        info = pair.info()
+        result = numbers(pair.info())
     os.unlink(path)
-    return {'total': info['total-time'], 'downtime': info['downtime'],
-            'bytes': info['ram']['transferred']}
+    return result
 
 
 def measure(bench):

@@ -23,6 +23,8 @@ ACT_MS = 20
 NOTICE_MS = 200
 CLIENT_SECONDS = 15
 LIMIT_MS = 100
+PARAMETERS = {'max-bandwidth': 0, 'avail-switchover-bandwidth': BANDWIDTH,
+              'downtime-limit': LIMIT_MS}
 
 # What is measured while it waits: key -> unit
 COSTS = {'passes': '/s', 'queries': '/s', 'thread': '%', 'vcpu': '%',
@@ -73,9 +75,7 @@ def costs(bench, column, devices, busy):
     with bench.pair(column, [Device(stop_bytes=STOP_BYTES // devices)
                              for _ in range(devices)],
                     rom=rom) as pair:
-        pair.set_parameters({'max-bandwidth': 0,
-                             'avail-switchover-bandwidth': BANDWIDTH,
-                             'downtime-limit': LIMIT_MS})
+        pair.set_parameters(PARAMETERS)
         pair.wait_guest()
         vcpu = pair.source.cmd('query-cpus-fast')[0]['thread-id']
         before = pair.source.thread_seconds(vcpu)
@@ -94,9 +94,7 @@ def delays(bench, column):
     out: Dict[str, Any] = {}
     for what in ('limit', 'cancel', 'shrink'):
         with bench.pair(column, [Device(stop_bytes=STOP_BYTES)]) as pair:
-            pair.set_parameters({'max-bandwidth': 0,
-                                 'avail-switchover-bandwidth': BANDWIDTH,
-                                 'downtime-limit': LIMIT_MS})
+            pair.set_parameters(PARAMETERS)
             pair.source.cmd('migrate-set-capabilities', capabilities=[
                 {'capability': 'events', 'state': True}])
             pair.wait_guest()
@@ -124,9 +122,7 @@ def delays(bench, column):
 def client_seconds(bench, column):
     """Until a client that knows no prediction has completed it"""
     with bench.pair(column, [Device(stop_bytes=STOP_BYTES)]) as pair:
-        pair.set_parameters({'max-bandwidth': 0,
-                             'avail-switchover-bandwidth': BANDWIDTH,
-                             'downtime-limit': LIMIT_MS})
+        pair.set_parameters(PARAMETERS)
         pair.wait_guest()
         pair.start()
         return {'client': client.complete(pair, LIMIT_MS, 60)}
