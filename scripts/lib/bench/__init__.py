@@ -10,9 +10,10 @@ What scripts/bench measures.  Each group is a module with
                                Markdown
 """
 
-from . import downtime, query, ram, reinit, throughput, waiting
+from . import downtime, prediction, query, ram, reinit, throughput, waiting
 
-GROUPS = {'downtime': downtime, 'throughput': throughput, 'query': query,
-          'reinit': reinit, 'waiting': waiting, 'ram': ram}
+GROUPS = {'downtime': downtime, 'prediction': prediction,
+          'throughput': throughput, 'query': query, 'reinit': reinit,
+          'waiting': waiting, 'ram': ram}
 # These need no QEMU but the one with the series
 SERIES_ALONE = {'reinit'}

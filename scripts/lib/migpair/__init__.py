@@ -16,6 +16,7 @@ when the events that it sends are not read.
 from .errors import Failed, Interrupted
 from .link import Relay, relay_capacity
 from .machine import Machine
+from .namespace import Namespace
 from .pair import Pair
 from .paths import TOP
 from .process import executable, run_tool
@@ -23,6 +24,6 @@ from .qmp import find_qmp
 from .session import Session, session
 from .simulator import Control, Device, Simulator
 
-__all__ = ['Control', 'Device', 'Failed', 'Interrupted', 'Machine', 'Pair',
-           'Relay', 'Session', 'Simulator', 'TOP', 'executable', 'find_qmp',
-           'relay_capacity', 'run_tool', 'session']
+__all__ = ['Control', 'Device', 'Failed', 'Interrupted', 'Machine',
+           'Namespace', 'Pair', 'Relay', 'Session', 'Simulator', 'TOP',
+           'executable', 'find_qmp', 'relay_capacity', 'run_tool', 'session']

@@ -24,7 +24,8 @@ class Machine:
 
     def __init__(self, sess, binary, name, devices=(), *, sim=None,
                  incoming=False, memory=1 << 30, device_options='',
-                 arguments=(), raw_monitor=False, log_name=None, rom=None):
+                 arguments=(), raw_monitor=False, log_name=None, rom=None,
+                 namespace=None):
         self.session = sess
         self.name = name
         self.binary = binary
@@ -41,7 +42,8 @@ class Machine:
         sess.parts.append(self)
         try:
             self._launch(devices, sim, incoming, memory, device_options,
-                         arguments, raw_monitor)
+                         arguments, raw_monitor,
+                         namespace.prefix if namespace else [])
         except BaseException:
             self.close()
             raise
@@ -53,7 +55,7 @@ class Machine:
         return ours, theirs.fileno()
 
     def _launch(self, devices, sim, incoming, memory, device_options,
-                arguments, raw_monitor):
+                arguments, raw_monitor, prefix):
         theirs: List[socket.socket] = []
         qmp, qmp_fd = self._socket(theirs)
         ticks, ticks_fd = self._socket(theirs)
@@ -86,7 +88,7 @@ class Machine:
                 raise Failed(f'cannot make files: {e}') from None
             args = before + args
         try:
-            self._start(args, theirs)
+            self._start(prefix + args, theirs)
         finally:
             for s in theirs:
                 s.close()

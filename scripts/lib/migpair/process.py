@@ -20,6 +20,11 @@ def _die_with_parent():
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
+def search_path():
+    """Where tools are, also those that an ordinary user's PATH lacks"""
+    return os.environ.get('PATH', os.defpath) + ':/usr/sbin:/sbin'
+
+
 def start(args, **options):
     """A process in a session of its own, killed when the script ends"""
     try:

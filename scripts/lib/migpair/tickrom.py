@@ -6,7 +6,7 @@ It programs the PC's timer to 1000 Hz.  Each interrupt counts up a byte in
 memory and writes it to I/O port 0xe9, the debug console (-device
 isa-debugcon).  The console's output shows when the guest runs; that the count
 continues after a migration shows that the memory has been migrated.  Between
-two ticks the guest halts, or it rewrites memory without a pause.
+two ticks the guest halts; or it rewrites memory once, and then halts.
 """
 
 SIZE = 64 << 10
@@ -98,7 +98,9 @@ def _rewrite(size):
         '6681ff') + (REWRITE_START + size).to_bytes(4, 'little') + (
         bytes.fromhex(
             '72eb'          # jb next
-            'ebe3'))        # jmp again
+            # Until the next tick: whoever migrates it needs a processor, too
+            'f4'            # hlt
+            'ebe2'))        # jmp again
 
 
 def image(rewrite=0):

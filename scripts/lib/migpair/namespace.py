@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A loopback of its own, of a given speed, for both QEMUs of a pair"""
+
+import os
+import select
+import shutil
+import subprocess
+
+from . import process
+from .errors import Failed
+from .process import TIMEOUT, run_tool
+
+
+class Namespace:
+    """
+    A network namespace whose loopback carries RATE bytes per second (a token
+    bucket of the kernel, tc-tbf(8)), or as much as it can if RATE is None.
+    Without privileges in a user namespace.
+    """
+
+    def __init__(self, sess, rate=None):
+        self.session = sess
+        for tool in ('unshare', 'nsenter', 'ip', 'tc'):
+            if not shutil.which(tool, path=process.search_path()):
+                raise Failed(f'{tool} is missing: install util-linux and '
+                             'iproute2')
+        user = os.geteuid() != 0
+        self._process = process.start(
+            ['unshare', '--net', *(['--map-root-user'] if user else []),
+             'sh', '-c', 'ip link set lo up && echo && exec sleep infinity'],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        sess.parts.append(self)
+        ready, _, _ = select.select([self._process.stdout], [], [], TIMEOUT)
+        line = self._process.stdout.readline() if ready else b'no answer'
+        if line != b'\n':
+            self.close()
+            raise Failed('cannot make a network namespace: '
+                         + line.decode(errors='replace').strip())
+        # What runs a command inside of it
+        self.prefix = ['nsenter', f'--target={self._process.pid}', '--net',
+                       *(['--user', '--preserve-credentials'] if user else [])]
+        self._shaped = False
+        if rate:
+            self.set_rate(rate)
+
+    def set_rate(self, rate):
+        """From now on RATE bytes per second"""
+        # A burst of 1 ms, at least what the kernel hands over at once
+        burst = max(rate // 1000, 128 << 10)
+        result = run_tool([
+            *self.prefix, 'tc', 'qdisc', 'change' if self._shaped else 'add',
+            'dev', 'lo', 'root', 'tbf', 'rate', f'{rate * 8}bit',
+            'burst', f'{burst}b', 'limit', f'{32 * burst}b'])
+        if result.returncode:
+            raise Failed('cannot limit the speed of the namespace: '
+                         + result.stderr.strip())
+        self._shaped = True
+
+    def close(self):
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
+        if self in self.session.parts:
+            self.session.parts.remove(self)
