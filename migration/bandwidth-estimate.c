@@ -18,9 +18,32 @@ void mig_bandwidth_estimate_begin(MigBandwidthEstimate *estimate,
                                   const MigBandwidthCounters *counters)
 {
     estimate->start = *counters;
+    estimate->window.parts = estimate->window.us ?
+                             estimate->window.parts + 1 : 1;
     if (!estimate->total.us) {
         estimate->total = *counters;
     }
+}
+
+static void discard_window(MigBandwidthEstimate *estimate,
+                           const MigBandwidthCounters *counters)
+{
+    estimate->window = (MigBandwidthWindow) { };
+    mig_bandwidth_estimate_begin(estimate, counters);
+}
+
+void mig_bandwidth_estimate_probe_begin(MigBandwidthEstimate *estimate,
+                                        const MigBandwidthCounters *counters)
+{
+    discard_window(estimate, counters);
+    estimate->fresh = true;
+}
+
+void mig_bandwidth_estimate_probe_end(MigBandwidthEstimate *estimate,
+                                      const MigBandwidthCounters *counters)
+{
+    discard_window(estimate, counters);
+    estimate->fresh = false;
 }
 
 /* Average of the busy windows from @first on, for at most @us */
@@ -57,6 +80,10 @@ static bool has_changed(const MigBandwidthEstimate *estimate)
 static void add_busy(MigBandwidthEstimate *estimate,
                      const MigBandwidthWindow *window)
 {
+    if (estimate->fresh) {
+        estimate->n_busy = 0;
+        estimate->fresh = false;
+    }
     memmove(&estimate->busy[1], &estimate->busy[0],
             sizeof(estimate->busy) - sizeof(estimate->busy[0]));
     estimate->busy[0] = *window;
@@ -70,8 +97,10 @@ static void add_busy(MigBandwidthEstimate *estimate,
 
 static bool is_busy(const MigBandwidthWindow *window)
 {
-    return window->blocked_us >=
-           window->us / 100 * MIG_BANDWIDTH_BLOCKED_PERCENT;
+    uint64_t blocked_us = MIN(window->blocked_us, window->link_us);
+
+    return blocked_us >= window->us / 100 * MIG_BANDWIDTH_BLOCKED_PERCENT &&
+           window->us / MIG_BANDWIDTH_PART_US >= window->parts;
 }
 
 static uint64_t less(uint64_t a, uint64_t b)
@@ -86,12 +115,6 @@ static uint64_t got(const MigBandwidthCounters *from,
     return less(less(to->bytes, from->bytes),
                 less(to->unsent, from->unsent)) +
            less(from->unsent, to->unsent);
-}
-
-static void raise_bound(MigBandwidthEstimate *estimate, uint64_t bytes,
-                        uint64_t us)
-{
-    estimate->bound = MAX(estimate->bound, mig_bandwidth_rate(bytes, us));
 }
 
 void mig_bandwidth_estimate_end(MigBandwidthEstimate *estimate,
@@ -109,24 +132,44 @@ void mig_bandwidth_estimate_end(MigBandwidthEstimate *estimate,
     window->us += less(counters->us, estimate->start.us);
     window->blocked_us += less(counters->blocked_us,
                                estimate->start.blocked_us);
+    window->link_us += less(counters->link_us, estimate->start.link_us);
     estimate->start = *counters;
 
     if (window->us >= MIG_BANDWIDTH_WINDOW_US) {
+        uint64_t rate = mig_bandwidth_rate(window->bytes, window->us);
+
         if (window->bytes && is_busy(window)) {
             add_busy(estimate, window);
+            estimate->busy_end = counters->us;
         } else {
-            raise_bound(estimate, window->bytes, window->us);
+            estimate->bound = MAX(estimate->bound, rate);
         }
-        *window = (MigBandwidthWindow) { };
+        estimate->steady += !is_lower(estimate->rate, rate);
+        estimate->rate = rate;
+        *window = (MigBandwidthWindow) { .parts = 1 };
     }
 
     if (total_us >= MIG_BANDWIDTH_TOTAL_US) {
         if (!estimate->total_busy) {
-            raise_bound(estimate, got(&estimate->total, counters), total_us);
+            estimate->bound = MAX(estimate->bound, mig_bandwidth_rate(
+                                  got(&estimate->total, counters), total_us));
         }
         estimate->total = *counters;
         estimate->total_busy = false;
     }
+}
+
+bool mig_bandwidth_estimate_is_measured(const MigBandwidthEstimate *estimate)
+{
+    return estimate->n_busy &&
+           average(estimate, 0, MIG_BANDWIDTH_AVERAGE_US) >= estimate->bound;
+}
+
+bool mig_bandwidth_estimate_is_certain(const MigBandwidthEstimate *estimate,
+                                       uint64_t us)
+{
+    return mig_bandwidth_estimate_is_measured(estimate) &&
+           less(us, estimate->busy_end) < MIG_BANDWIDTH_AGE_US;
 }
 
 bool mig_bandwidth_estimate_complete(const MigBandwidthEstimate *estimate)

@@ -36,12 +36,19 @@ bool mig_remaining_get(MigRemaining *remaining, MigReport *report)
     return known;
 }
 
-int64_t mig_expected_downtime(bool known, uint64_t bytes, uint64_t bandwidth,
+int64_t mig_expected_downtime(const MigReport *report, uint64_t bandwidth,
                               uint64_t downtime_limit)
 {
-    if (!bandwidth || !known) {
+    int64_t ms;
+
+    if (!bandwidth || !report) {
         return downtime_limit;
     }
 
-    return mig_bandwidth_ms(bytes, bandwidth);
+    ms = mig_bandwidth_ms(report->to_send, bandwidth);
+    if (report->reason == MIG_REASON_FIRST_PASS) {
+        ms = MAX(MIN((uint64_t)ms, downtime_limit),
+                 mig_bandwidth_ms(report->fixed, bandwidth));
+    }
+    return ms;
 }

@@ -15,6 +15,10 @@
  *
  * @remaining: bytes left in the whole system
  * @ram_remaining: those of RAM; the others are left in devices
+ * @fixed: bytes that do not move while the guest runs
+ * @to_send: bytes that a switchover now would have to send
+ * @bandwidth_measured: the estimate of the bandwidth is the speed of the link,
+ *                      and not a lower bound
  * @acks_missing: switchover acks without an answer
  * @reason, @since: what stands in the way of the switchover, and since when
  * @best: lowest @remaining at the end of a pass, UINT64_MAX before the first
@@ -23,6 +27,9 @@
 typedef struct MigReport {
     uint64_t remaining;
     uint64_t ram_remaining;
+    uint64_t fixed;
+    uint64_t to_send;
+    bool bandwidth_measured;
     uint64_t acks_missing;
     MigReason reason;
     int64_t since;
@@ -59,17 +66,20 @@ void mig_remaining_publish(MigRemaining *remaining, const MigReport *report);
 bool mig_remaining_get(MigRemaining *remaining, MigReport *report);
 
 /**
- * mig_expected_downtime: time to move the remaining bytes
+ * mig_expected_downtime: how long the guest would be stopped
  *
- * @known: result of mig_remaining_get()
- * @bytes: bytes that are left
+ * @report: what is left; NULL if it is not known
  * @bandwidth: bytes per second, 0 if not known
  * @downtime_limit: ms
+ *
+ * In the first pass no guest is stopped, and later passes will send RAM until
+ * what is left fits into the limit: only what does not move while the guest
+ * runs can take longer.
  *
  * Returns ms, rounded up, INT64_MAX at most.  While the remaining bytes or the
  * bandwidth are not known, @downtime_limit.
  */
-int64_t mig_expected_downtime(bool known, uint64_t bytes, uint64_t bandwidth,
+int64_t mig_expected_downtime(const MigReport *report, uint64_t bandwidth,
                               uint64_t downtime_limit);
 
 #endif

@@ -44,15 +44,62 @@ bool mig_reason_is_ram(MigReason reason)
            reason == MIG_REASON_DIRTY_RATE;
 }
 
+uint64_t mig_switchover_lag(const MigPendingData *pending, uint64_t bandwidth)
+{
+    uint64_t bytes = mig_bandwidth_bytes(bandwidth,
+                                         mig_pending_device_ms(pending));
+
+    return bytes - MIN(bytes, pending->stopcopy_bytes);
+}
+
+/* @bytes, and what slow devices add, as bytes of the link */
+static uint64_t with_lag(const MigSituation *s, uint64_t bytes)
+{
+    mig_pending_add(&bytes, mig_switchover_lag(&s->pending, s->bandwidth));
+    return bytes;
+}
+
+static uint64_t total_cost(const MigSituation *s)
+{
+    return with_lag(s, mig_pending_total(&s->pending));
+}
+
+static uint64_t fixed_cost(const MigSituation *s)
+{
+    return with_lag(s, mig_pending_fixed(&s->pending));
+}
+
 int64_t mig_switchover_limit(const MigSituation *s)
 {
-    return mig_bandwidth_ms(mig_pending_total(&s->pending), s->bandwidth);
+    return mig_bandwidth_ms(total_cost(s), s->bandwidth);
+}
+
+/* Is the bandwidth not known, so that RAM is to be sent again to measure it? */
+static bool probe_helps(const MigSituation *s, MigReason reason)
+{
+    const MigHistory *history = &s->history;
+    uint64_t rest = MIN(history->probe_ms, INT32_MAX);
+
+    if (!s->can_probe || fixed_cost(s) <= threshold(s)) {
+        return false;
+    }
+    if (history->probe_start) {
+        return s->windows - history->probe_windows < MIG_PROBE_WINDOWS &&
+               s->now - history->probe_start < MIG_PROBE_MAX_MS;
+    }
+    if (!s->uncertain || (reason == MIG_REASON_FIRST_PASS &&
+                      (history->reason != MIG_REASON_FIRST_PASS ||
+                       s->now - history->since < MIG_PROBE_FIRST_PASS_MS))) {
+        return false;
+    }
+    rest = MAX(rest * MIG_PROBE_REST_PER_MS, MIG_PROBE_REST_MS);
+    return !history->probe_end || s->now - history->probe_end >= (int64_t)rest;
 }
 
 /* What stands in the way, while the guest runs and precopy goes on? */
 static MigReason reason_to_go_on(const MigSituation *s)
 {
-    uint64_t total = mig_pending_total(&s->pending);
+    uint64_t total = total_cost(s);
 
     if (!s->history.first_pass_done) {
         return MIG_REASON_FIRST_PASS;
@@ -60,7 +107,7 @@ static MigReason reason_to_go_on(const MigSituation *s)
     if (!s->bandwidth && total) {
         return MIG_REASON_BANDWIDTH;
     }
-    if (mig_pending_fixed(&s->pending) > threshold(s)) {
+    if (fixed_cost(s) > threshold(s)) {
         return MIG_REASON_DEVICE_STATE;
     }
     if (total > threshold(s)) {
@@ -82,6 +129,7 @@ static MigDecision act(const MigSituation *s, MigAction action,
     return (MigDecision) {
         .action = action,
         .reason = reason,
+        .windows = s->windows,
         .downtime_limit = s->downtime_limit,
     };
 }
@@ -169,6 +217,10 @@ static MigDecision decide_running(const MigSituation *s)
                    MIG_REASON_NONE);
     }
 
+    if (probe_helps(s, reason)) {
+        return act(s, MIG_ACTION_PROBE, reason);
+    }
+
     switch (reason) {
     case MIG_REASON_NONE:
         return s->exact ? switch_over(s, s->downtime_limit) :
@@ -204,7 +256,7 @@ static MigDecision decide_stopped(const MigSituation *s)
         return act(s, MIG_ACTION_START_POSTCOPY, MIG_REASON_NONE);
     }
     if (all_moved(s) || s->history.queries_stopped > 1 ||
-        mig_pending_total(&s->pending) <= threshold(s)) {
+        total_cost(s) <= threshold(s)) {
         return switch_over(s, s->downtime_limit);
     }
     return act(s, MIG_ACTION_ITERATE, MIG_REASON_PROGRESS);

@@ -17,6 +17,9 @@
  * @exact: @pending is from an exact query that was made for this decision; else
  *         it is an estimate
  * @bandwidth: of a switchover, in bytes per second, 0 if it was never measured
+ * @uncertain: @bandwidth is a lower bound, or was measured long ago
+ * @windows: in which the bandwidth was measured, and did not rise, so far
+ * @can_probe: RAM may be sent again to measure it
  * @downtime_limit: ms
  * @max_downtime: ms, to which the limit may be raised if the migration waits; 0
  *                if it may not
@@ -32,6 +35,9 @@ typedef struct MigSituation {
     MigPendingData pending;
     bool exact;
     uint64_t bandwidth;
+    bool uncertain;
+    uint64_t windows;
+    bool can_probe;
     uint64_t downtime_limit;
     uint64_t max_downtime;
     bool running;
@@ -46,6 +52,7 @@ typedef struct MigSituation {
  * MigAction: what the migration thread is to do next
  *
  * @MIG_ACTION_ITERATE: iterate, then decide again
+ * @MIG_ACTION_PROBE: iterate, and send RAM again when there is no more of it
  * @MIG_ACTION_QUERY: make an exact query, then decide again by its result
  * @MIG_ACTION_WAIT: keep the stream alive, but send no RAM; decide again when
  *                   the time has come, or after a wake-up
@@ -54,6 +61,7 @@ typedef struct MigSituation {
  */
 typedef enum MigAction {
     MIG_ACTION_ITERATE,
+    MIG_ACTION_PROBE,
     MIG_ACTION_QUERY,
     MIG_ACTION_WAIT,
     MIG_ACTION_START_POSTCOPY,
@@ -73,6 +81,7 @@ typedef enum MigAction {
  *           that does not
  * @final_check: MIG_ACTION_SWITCHOVER: a request for an ack may still roll it
  *               back
+ * @windows: those of the situation
  * @downtime_limit: ms, that the decision rests on: that of the situation, or
  *                  higher by permission of max_downtime
  */
@@ -83,6 +92,7 @@ typedef struct MigDecision {
     bool send_initial;
     bool running;
     bool final_check;
+    uint64_t windows;
     uint64_t downtime_limit;
 } MigDecision;
 
@@ -102,6 +112,19 @@ typedef struct MigDecision {
  */
 #define MIG_BURST_MAX_MS 500
 #define MIG_REST_PER_BURST_MS 40
+
+/*
+ * A guest of zero pages never keeps the link busy, so that its speed is not
+ * known.  When that matters, RAM is sent again for a while, a probe: in a first
+ * pass that takes longer than this, or when the migration waits; until the
+ * bandwidth has not risen for some windows; and then not for a multiple of that
+ * time.
+ */
+#define MIG_PROBE_FIRST_PASS_MS 200
+#define MIG_PROBE_WINDOWS 3
+#define MIG_PROBE_MAX_MS 1000
+#define MIG_PROBE_REST_MS 30000
+#define MIG_PROBE_REST_PER_MS 20
 
 /* Between two final checks the guest runs for a multiple of the pause */
 #define MIG_RUN_PER_PAUSE_MS 10
@@ -135,6 +158,13 @@ typedef struct MigDecision {
  *   during the downtime.
  */
 MigDecision mig_switchover_decide(const MigSituation *situation);
+
+/*
+ * By how much devices that are slower than the link delay a switchover, as
+ * bytes that the link could carry meanwhile; 0 if they are not, or @bandwidth
+ * is 0
+ */
+uint64_t mig_switchover_lag(const MigPendingData *pending, uint64_t bandwidth);
 
 /**
  * mig_switchover_limit: the downtime limit that would let it finish now

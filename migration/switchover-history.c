@@ -20,7 +20,8 @@ void mig_history_begin(MigHistory *history, int64_t now)
 }
 
 void mig_history_queried(MigHistory *history, const MigPendingData *pending,
-                         int64_t start, int64_t end, bool running)
+                         uint64_t ram, int64_t start, int64_t end,
+                         bool running)
 {
     uint64_t total = mig_pending_total(pending);
     uint64_t movable = total - mig_pending_fixed(pending);
@@ -29,11 +30,13 @@ void mig_history_queried(MigHistory *history, const MigPendingData *pending,
     history->queries_stopped = running ? 0 : history->queries_stopped + 1;
     history->query_end = end;
     history->query_ms = MAX(end - start, 0);
-    if (history->drained) {
+    if (history->drained || history->moved) {
         history->settled = movable > history->movable -
                            history->movable / 100 * MIG_STALL_PERCENT;
         history->movable = movable;
+        history->dirtied = ram;
         history->drained = false;
+        history->moved = false;
     }
 
     history->best = MIN(history->best, total);
@@ -52,9 +55,16 @@ void mig_history_drained(MigHistory *history)
     history->first_pass_done = true;
 }
 
+void mig_history_moved(MigHistory *history)
+{
+    history->moved = true;
+}
+
 void mig_history_decided(MigHistory *history, const MigDecision *decision,
                          int64_t now)
 {
+    bool probe = decision->action == MIG_ACTION_PROBE;
+
     /* RAM moves although this does not help, and is no progress either */
     bool burst = decision->action == MIG_ACTION_ITERATE &&
                  !mig_reason_is_ram(decision->reason) &&
@@ -69,6 +79,15 @@ void mig_history_decided(MigHistory *history, const MigDecision *decision,
         }
         history->reason = decision->reason;
         history->since = now;
+    }
+
+    if (probe && !history->probe_start) {
+        history->probe_start = now;
+        history->probe_windows = decision->windows;
+    } else if (!probe && history->probe_start) {
+        history->probe_end = now;
+        history->probe_ms = MAX(now - history->probe_start, 1);
+        history->probe_start = 0;
     }
 
     if (burst && !history->burst_start) {
@@ -91,4 +110,17 @@ void mig_history_rolled_back(MigHistory *history, int64_t start, int64_t end)
 bool mig_history_stalled(const MigHistory *history, int64_t now)
 {
     return now - history->mark_time >= MIG_STALL_MS;
+}
+
+uint64_t mig_history_switchover_bytes(const MigHistory *history,
+                                      const MigPendingData *pending,
+                                      uint64_t ram)
+{
+    uint64_t bytes = mig_pending_total(pending);
+
+    if (history->settled && !mig_reason_is_ram(history->reason) &&
+        ram < history->dirtied) {
+        mig_pending_add(&bytes, history->dirtied - ram);
+    }
+    return bytes;
 }

@@ -51,10 +51,13 @@ typedef enum MigReason {
  * @queries_stopped: the latest of them, made in a row while the guest did not
  *                   run
  * @query_end, @query_ms: when the latest ended, how long it took
- * @drained: since then all has moved that iterating can move
+ * @drained: since then all has moved that iterating can move, and devices have
+ *           had no more data
+ * @moved: since then all has moved that iterating can move, by an estimate
  * @first_pass_done: this was so at least once
  * @movable: what iterating could move, in bytes, as of the latest query that
  *           ended a pass after all had moved
+ * @dirtied: those of them that are RAM
  * @settled: this is no longer less from one such pass to the next
  * @burst_start: while it waits, when RAM began to move; 0: it does not move
  * @rest_until: when RAM may move again
@@ -62,6 +65,11 @@ typedef enum MigReason {
  * @best: lowest bytes left at the end of a pass
  * @mark, @mark_time: the latest of them that was progress, and when
  * @passes_since_mark: exact queries since then
+ * @probe_start: when RAM began to be sent again to measure the bandwidth; 0: it
+ *               is not
+ * @probe_windows: windows of the measurement by then
+ * @probe_end, @probe_ms: when the latest of these probes ended, 0 if there was
+ *                        none, and how long it took
  * @rolled_back: switchovers that were rolled back
  * @pause_end, @pause_ms: when the guest ran again after the latest of them, and
  *                        how long it was paused
@@ -73,8 +81,10 @@ typedef struct MigHistory {
     int64_t query_end;
     uint64_t query_ms;
     bool drained;
+    bool moved;
     bool first_pass_done;
     uint64_t movable;
+    uint64_t dirtied;
     bool settled;
     int64_t burst_start;
     int64_t rest_until;
@@ -84,6 +94,10 @@ typedef struct MigHistory {
     uint64_t mark;
     int64_t mark_time;
     uint64_t passes_since_mark;
+    int64_t probe_start;
+    uint64_t probe_windows;
+    int64_t probe_end;
+    uint64_t probe_ms;
     uint64_t rolled_back;
     int64_t pause_end;
     uint64_t pause_ms;
@@ -93,12 +107,22 @@ typedef struct MigHistory {
 /* A migration begins */
 void mig_history_begin(MigHistory *history, int64_t now);
 
-/* An exact query took from @start to @end, while the guest ran or not */
+/*
+ * An exact query took from @start to @end, while the guest ran or not; @ram
+ * bytes of its result are RAM
+ */
 void mig_history_queried(MigHistory *history, const MigPendingData *pending,
-                         int64_t start, int64_t end, bool running);
+                         uint64_t ram, int64_t start, int64_t end,
+                         bool running);
 
-/* Nothing that iterating can move is left */
+/* Nothing that iterating can move is left, and devices have no more data */
 void mig_history_drained(MigHistory *history);
+
+/*
+ * Nothing that iterating can move is left by an estimate: the first pass may
+ * not be done, as a device may have data that it has not reported
+ */
+void mig_history_moved(MigHistory *history);
 
 struct MigDecision;
 
@@ -108,6 +132,15 @@ void mig_history_decided(MigHistory *history,
 
 /* A switchover was rolled back: the guest was paused from @start to @end */
 void mig_history_rolled_back(MigHistory *history, int64_t start, int64_t end);
+
+/*
+ * What a switchover would have to move, in bytes: what is left, of which @ram
+ * bytes are RAM, and while the migration waits, RAM that the guest dirties
+ * again
+ */
+uint64_t mig_history_switchover_bytes(const MigHistory *history,
+                                      const MigPendingData *pending,
+                                      uint64_t ram);
 
 /* Has there been no progress for so long that RAM does not converge? */
 bool mig_history_stalled(const MigHistory *history, int64_t now);

@@ -41,6 +41,31 @@ void vfio_mig_sizes_read(VFIOMigrationSizes *sizes, uint64_t bytes)
     take(&sizes->stop_copy, bytes);
 }
 
+void vfio_mig_sizes_read_took(VFIOMigrationSizes *sizes, uint64_t bytes,
+                              uint64_t us)
+{
+    sizes->read_bytes += bytes;
+    sizes->read_us += us;
+    if (sizes->read_bytes >= VFIO_MIG_RATE_BYTES) {
+        uint64_t rate = sizes->read_bytes * 1000 / MAX(sizes->read_us, 1);
+
+        if (sizes->rates++) {
+            sizes->rate = MAX(sizes->rate, MAX(rate, 1));
+        }
+        sizes->read_bytes = 0;
+        sizes->read_us = 0;
+    }
+}
+
+uint64_t vfio_mig_sizes_read_ms(const VFIOMigrationSizes *sizes,
+                                uint64_t bytes)
+{
+    if (!sizes->rate) {
+        return 0;
+    }
+    return bytes / sizes->rate + !!(bytes % sizes->rate);
+}
+
 void vfio_mig_sizes_precopy_empty(VFIOMigrationSizes *sizes)
 {
     sizes->initial = 0;

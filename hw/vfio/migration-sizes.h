@@ -32,12 +32,20 @@
  * @dirty: bytes that became dirty during precopy
  * @stop_copy: length of all data if the device was stopped now
  * @stop_copy_known: @stop_copy was read at least once
+ * @read_bytes, @read_us: what was read lately while the device runs, and how
+ *                        long that took
+ * @rates: how often that was enough to tell a rate
+ * @rate: the highest rate but for the first, in bytes per ms; 0 if not known
  */
 typedef struct VFIOMigrationSizes {
     uint64_t initial;
     uint64_t dirty;
     uint64_t stop_copy;
     bool stop_copy_known;
+    uint64_t read_bytes;
+    uint64_t read_us;
+    uint64_t rates;
+    uint64_t rate;
 } VFIOMigrationSizes;
 
 /* Discard everything: a migration begins or has ended. */
@@ -59,6 +67,24 @@ void vfio_mig_sizes_end(VFIOMigrationSizes *sizes);
  * than what was reported.
  */
 void vfio_mig_sizes_read(VFIOMigrationSizes *sizes, uint64_t bytes);
+
+/* This much at least is needed to tell how fast a device is */
+#define VFIO_MIG_RATE_BYTES (8 * MiB)
+
+/*
+ * A read of @bytes while the device runs has taken @us.  The first rate does
+ * not count, as the first read may wait until the device has collected its
+ * state.
+ */
+void vfio_mig_sizes_read_took(VFIOMigrationSizes *sizes, uint64_t bytes,
+                              uint64_t us);
+
+/*
+ * How long the device takes to deliver @bytes, in ms rounded up, if it is as
+ * fast as it was seen to be; 0 if that is not known.
+ */
+uint64_t vfio_mig_sizes_read_ms(const VFIOMigrationSizes *sizes,
+                                uint64_t bytes);
 
 /* The device has no precopy data for now. */
 void vfio_mig_sizes_precopy_empty(VFIOMigrationSizes *sizes);

@@ -22,12 +22,18 @@
  *                  RAM counts here when postcopy-ram is on, although it
  *                  moves during precopy as well
  * @postcopy_only_bytes: those of @postcopy_bytes that do not move before
+ * @device_ms, @parallel_ms: how long devices take at least to deliver
+ *                           @stopcopy_bytes, as far as it is known how fast
+ *                           they are: those that are read one after the
+ *                           other, and those that are read at the same time
  */
 typedef struct MigPendingData {
     uint64_t precopy_bytes;
     uint64_t stopcopy_bytes;
     uint64_t postcopy_bytes;
     uint64_t postcopy_only_bytes;
+    uint64_t device_ms;
+    uint64_t parallel_ms;
 } MigPendingData;
 
 /* Add @bytes to one part, saturating.  Any value is allowed. */
@@ -62,6 +68,24 @@ static inline void mig_pending_add_postcopy_only(MigPendingData *pending,
 {
     mig_pending_add(&pending->postcopy_bytes, bytes);
     mig_pending_add(&pending->postcopy_only_bytes, bytes);
+}
+
+/* A device takes @ms to deliver its stopcopy bytes. */
+static inline void mig_pending_add_device_ms(MigPendingData *pending,
+                                             uint64_t ms, bool parallel)
+{
+    if (!parallel) {
+        mig_pending_add(&pending->device_ms, ms);
+    } else if (pending->parallel_ms < ms) {
+        pending->parallel_ms = ms;
+    }
+}
+
+/* How long devices take at least to deliver the stopcopy bytes */
+static inline uint64_t mig_pending_device_ms(const MigPendingData *pending)
+{
+    return pending->device_ms > pending->parallel_ms ? pending->device_ms :
+                                                       pending->parallel_ms;
 }
 
 /* What does not move while the guest runs on the source, in bytes. */

@@ -14,6 +14,7 @@ static void add_tests(void)
     add_decision_tests();
     add_bad_size_tests();
     add_fault_tests();
+    add_bandwidth_tests();
     add_cancel_tests();
     add_query_tests();
 }

@@ -18,6 +18,7 @@ typedef struct Link {
     uint64_t rate;              /* bytes per second */
     uint64_t buffer;            /* of the host, in bytes */
     uint64_t rtt_us;            /* until the peer's answer arrives */
+    uint64_t peer_us;           /* in which the peer had no room */
     MigBandwidthCounters now;
 } Link;
 
@@ -45,6 +46,7 @@ static void send_data(Link *link, uint64_t us, uint64_t offered)
     link->now.unsent += written - left;
     if (written > room) {
         link->now.blocked_us += (written - room) * 1000 * MS / link->rate;
+        link->now.link_us = link->now.blocked_us - link->peer_us;
     }
 }
 
@@ -172,6 +174,22 @@ static void test_noise(void)
     }
 }
 
+/* A peer that is slower than the link for a while is not the link */
+static void test_peer(void)
+{
+    Link link = new_link(GBIT, 0);
+
+    link.peer_us = 51 * MS;
+    run(&link, 100 * MS, UINT64_MAX);
+    check(&link, GBIT - 10, GBIT, false);
+    link.rate = GBIT / 2;
+    link.peer_us *= 2;
+    run(&link, 100 * MS, UINT64_MAX);
+    check(&link, GBIT - 10, GBIT, false);
+    run(&link, 100 * MS, UINT64_MAX);
+    check_measured(&link, GBIT / 2);
+}
+
 /* A link that stalls for a moment does not become unknown, nor slow */
 static void test_stall(void)
 {
@@ -181,6 +199,7 @@ static void test_stall(void)
     run(&link, 100 * MS, UINT64_MAX);
     link.now.us += 100 * MS;
     link.now.blocked_us += 100 * MS;
+    link.now.link_us += 100 * MS;
     mig_bandwidth_estimate_end(&link.estimate, &link.now);
     check_measured(&link, GBIT);
 
@@ -195,19 +214,27 @@ static void test_stall(void)
     check_measured(&link, GBIT);
 }
 
-/* 10 ms of sending and 90 ms of waiting, as with max-bandwidth */
+/* 20 ms of sending and 80 ms of waiting, as with max-bandwidth */
 static void test_pauses(void)
 {
     Link link = new_link(10 * GBIT, 4 * MiB);
     int i;
 
     for (i = 0; i < 20; i++) {
-        run(&link, 10 * MS, UINT64_MAX);
-        rest(&link, 90 * MS);
+        run(&link, 20 * MS, UINT64_MAX);
+        rest(&link, 80 * MS);
         if (i >= 5) {
             check_measured(&link, 10 * GBIT);
         }
     }
+
+    /* Parts that are too short to be the speed of the link are bounds */
+    link = new_link(10 * GBIT, 0);
+    for (i = 0; i < 20; i++) {
+        run(&link, 19 * MS, UINT64_MAX);
+        rest(&link, 81 * MS);
+    }
+    check(&link, 10 * GBIT - 10, 10 * GBIT, false);
 
     /* A pause in the middle of a window */
     link = new_link(GBIT, MiB);
@@ -243,6 +270,81 @@ static void test_round_trip(void)
     check(&link, 4900000, 5000000, false);
 }
 
+static void probe(Link *link)
+{
+    mig_bandwidth_estimate_probe_begin(&link->estimate, &link->now);
+}
+
+static bool is_certain(const Link *link)
+{
+    return mig_bandwidth_estimate_is_certain(&link->estimate, link->now.us);
+}
+
+/* A busy window of a probe is better evidence than all before */
+static void test_probe(void)
+{
+    Link link = new_link(10 * GBIT, MiB);
+
+    run(&link, 100 * MS, 300000);
+    g_assert_false(mig_bandwidth_estimate_is_measured(&link.estimate));
+    probe(&link);
+    run(&link, 50 * MS, UINT64_MAX);
+    check_measured(&link, 10 * GBIT);
+    g_assert_true(mig_bandwidth_estimate_is_measured(&link.estimate));
+    g_assert_true(is_certain(&link));
+
+    /* 30 s later the link may have changed */
+    rest(&link, 29999 * MS);
+    g_assert_true(is_certain(&link));
+    rest(&link, MS);
+    g_assert_false(is_certain(&link));
+    g_assert_true(mig_bandwidth_estimate_is_measured(&link.estimate));
+
+    link.rate = GBIT;
+    run(&link, 10 * MS, UINT64_MAX);
+    probe(&link);
+    run(&link, 50 * MS, UINT64_MAX);
+    check_measured(&link, GBIT);
+    g_assert_true(is_certain(&link));
+
+    /* A higher bound makes it a bound */
+    link.rate = 10 * GBIT;
+    run(&link, 100 * MS, 25000000);
+    g_assert_false(mig_bandwidth_estimate_is_measured(&link.estimate));
+    g_assert_false(is_certain(&link));
+
+    /* A probe in which the link was not busy, or no window long enough */
+    link = new_link(10 * GBIT, MiB);
+    run(&link, 100 * MS, 30000000);
+    probe(&link);
+    run(&link, 50 * MS, 5000000);
+    check(&link, 300000000, 300000000, false);
+    run(&link, 49 * MS, 1000);
+    mig_bandwidth_estimate_probe_end(&link.estimate, &link.now);
+    run(&link, 1 * MS, 0);
+    check(&link, 300000000, 300000000, false);
+    g_assert_false(link.estimate.fresh);
+}
+
+/* While the rate rises, a probe is not at its end */
+static void test_steady(void)
+{
+    Link link = new_link(MBIT, 0);
+    int i;
+
+    probe(&link);
+    for (i = 0; i < 10; i++) {
+        run(&link, 50 * MS, UINT64_MAX);
+        g_assert_cmpuint(link.estimate.steady, ==, 0);
+        link.rate *= 2;
+    }
+    link.rate /= 2;
+    for (i = 1; i < 10; i++) {
+        run(&link, 50 * MS, UINT64_MAX);
+        g_assert_cmpuint(link.estimate.steady, ==, i);
+    }
+}
+
 /* Before the first window is complete, a part of it is better than nothing */
 static void test_first(void)
 {
@@ -272,6 +374,7 @@ static void test_extremes(void)
             .bytes = values[g_test_rand_int_range(0, 4)],
             .unsent = values[g_test_rand_int_range(0, 4)],
             .blocked_us = values[g_test_rand_int_range(0, 4)],
+            .link_us = values[g_test_rand_int_range(0, 4)],
         };
 
         if (g_test_rand_bit()) {
@@ -287,6 +390,7 @@ static void test_extremes(void)
     mig_bandwidth_estimate_end(&estimate, &(MigBandwidthCounters) { .us = 1 });
     mig_bandwidth_estimate_end(&estimate, &(MigBandwidthCounters) {
         .us = UINT64_MAX, .bytes = 1, .blocked_us = UINT64_MAX,
+        .link_us = UINT64_MAX,
     });
     g_assert_cmpuint(mig_bandwidth_estimate_get(&estimate), ==, 0);
 }
@@ -299,9 +403,12 @@ int main(int argc, char **argv)
     g_test_add_func("/mig-bandwidth-estimate/bounds", test_bounds);
     g_test_add_func("/mig-bandwidth-estimate/change", test_change);
     g_test_add_func("/mig-bandwidth-estimate/noise", test_noise);
+    g_test_add_func("/mig-bandwidth-estimate/peer", test_peer);
     g_test_add_func("/mig-bandwidth-estimate/stall", test_stall);
     g_test_add_func("/mig-bandwidth-estimate/pauses", test_pauses);
     g_test_add_func("/mig-bandwidth-estimate/round-trip", test_round_trip);
+    g_test_add_func("/mig-bandwidth-estimate/probe", test_probe);
+    g_test_add_func("/mig-bandwidth-estimate/steady", test_steady);
     g_test_add_func("/mig-bandwidth-estimate/first", test_first);
     g_test_add_func("/mig-bandwidth-estimate/extremes", test_extremes);
     return g_test_run();

@@ -65,12 +65,28 @@ static void test_saturate(void)
     }
 }
 
+static void test_device_ms(void)
+{
+    MigPendingData p = { };
+
+    g_assert_cmpuint(mig_pending_device_ms(&p), ==, 0);
+    mig_pending_add_device_ms(&p, 8, true);
+    mig_pending_add_device_ms(&p, 7, true);
+    g_assert_cmpuint(mig_pending_device_ms(&p), ==, 8);
+    mig_pending_add_device_ms(&p, 5, false);
+    mig_pending_add_device_ms(&p, 5, false);
+    g_assert_cmpuint(mig_pending_device_ms(&p), ==, 10);
+    mig_pending_add_device_ms(&p, UINT64_MAX, false);
+    g_assert_cmpuint(mig_pending_device_ms(&p), ==, UINT64_MAX);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
 
     g_test_add_func("/migration/pending/sums", test_sums);
     g_test_add_func("/migration/pending/saturate", test_saturate);
+    g_test_add_func("/migration/pending/device-ms", test_device_ms);
 
     return g_test_run();
 }

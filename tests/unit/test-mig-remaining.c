@@ -76,19 +76,47 @@ static void test_consistent(void)
     qemu_thread_join(&thread);
 }
 
+static int64_t expected(uint64_t to_send, uint64_t bandwidth)
+{
+    MigReport report = {
+        .reason = MIG_REASON_NONE, .fixed = 3 * GiB, .to_send = to_send,
+    };
+
+    return mig_expected_downtime(&report, bandwidth, 300);
+}
+
 static void test_expected_downtime(void)
 {
     /* While nothing is known, the limit stands in */
-    g_assert_cmpint(mig_expected_downtime(false, 0, 0, 300), ==, 300);
-    g_assert_cmpint(mig_expected_downtime(false, 0, GiB, 300), ==, 300);
+    g_assert_cmpint(mig_expected_downtime(NULL, 0, 300), ==, 300);
+    g_assert_cmpint(mig_expected_downtime(NULL, GiB, 300), ==, 300);
+    g_assert_cmpint(expected(2 * GiB, 0), ==, 300);
 
-    g_assert_cmpint(mig_expected_downtime(true, 2 * GiB, 0, 300), ==, 300);
-    g_assert_cmpint(mig_expected_downtime(true, 2 * GiB, GiB, 300), ==, 2000);
-    g_assert_cmpint(mig_expected_downtime(true, 2 * GiB, 1000000000, 300),
-                    ==, 2148);
-    g_assert_cmpint(mig_expected_downtime(true, 0, GiB, 300), ==, 0);
-    g_assert_cmpint(mig_expected_downtime(true, UINT64_MAX, 1, 300), ==,
-                    INT64_MAX);
+    g_assert_cmpint(expected(2 * GiB, GiB), ==, 2000);
+    g_assert_cmpint(expected(2 * GiB, 1000000000), ==, 2148);
+    g_assert_cmpint(expected(0, GiB), ==, 0);
+    g_assert_cmpint(expected(UINT64_MAX, 1), ==, INT64_MAX);
+}
+
+static int64_t expected_first(uint64_t fixed, uint64_t to_send)
+{
+    MigReport report = {
+        .reason = MIG_REASON_FIRST_PASS, .fixed = fixed, .to_send = to_send,
+    };
+
+    return mig_expected_downtime(&report, 1000 * MiB, 300);
+}
+
+/* In the first pass: RAM will be sent until it fits into the limit */
+static void test_first_pass(void)
+{
+    g_assert_cmpint(expected_first(0, 100 * MiB), ==, 100);
+    g_assert_cmpint(expected_first(50 * MiB, 100 * MiB), ==, 100);
+    g_assert_cmpint(expected_first(50 * MiB, GiB), ==, 300);
+    g_assert_cmpint(expected_first(500 * MiB, GiB), ==, 500);
+    g_assert_cmpint(expected_first(0, UINT64_MAX), ==, 300);
+    g_assert_cmpint(expected_first(UINT64_MAX, UINT64_MAX), >,
+                    UINT64_MAX / GiB * 1000);
 }
 
 int main(int argc, char **argv)
@@ -99,6 +127,7 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/remaining/consistent", test_consistent);
     g_test_add_func("/migration/remaining/expected-downtime",
                     test_expected_downtime);
+    g_test_add_func("/migration/remaining/first-pass", test_first_pass);
 
     return g_test_run();
 }

@@ -54,6 +54,22 @@ static const struct {
     { RUNNING "precopy=18446744073709551615 stopcopy=2 exact=1",
       "iterate because of progress" },
 
+    /* A device that is slower than the link */
+    { RUNNING "stopcopy=100 device-ms=300 exact=1",
+      "switchover because of none final-check=1 downtime-limit=300" },
+    { RUNNING "stopcopy=100 device-ms=301 exact=1",
+      "wait because of device-state until=150" },
+    { RUNNING "stopcopy=100 precopy=101 device-ms=200 exact=1",
+      "iterate because of progress" },
+    { RUNNING "stopcopy=200 precopy=100 device-ms=200 exact=1",
+      "switchover because of none final-check=1 downtime-limit=300" },
+    { RUNNING "stopcopy=100 device-ms=300 parallel-ms=300 exact=1",
+      "switchover because of none final-check=1 downtime-limit=300" },
+    { RUNNING "stopcopy=100 parallel-ms=301 exact=1",
+      "wait because of device-state until=150" },
+    { RUNNING "stopcopy=1 device-ms=18446744073709551615 exact=1",
+      "wait because of device-state until=150" },
+
     /* A bandwidth that was never measured permits nothing but nothing */
     { RUNNING "bandwidth=0 precopy=1", "iterate because of bandwidth" },
     { RUNNING "bandwidth=0 stopcopy=1",
@@ -102,6 +118,36 @@ static const struct {
 
     { STUCK "bandwidth=0 precopy=1 rest-until=100001",
       "iterate because of bandwidth" },
+    /*
+     * RAM is sent again when the bandwidth is not known, and only then; for
+     * three windows or a second, and not again for 30 s, or 20 times as long
+     */
+    { WAITS "uncertain=1 can-probe=1", "probe because of device-state" },
+    { WAITS "uncertain=1", "wait because of device-state until=150" },
+    { WAITS "can-probe=1", "wait because of device-state until=150" },
+    { WAITS "uncertain=1 can-probe=1 stopcopy=300 precopy=1",
+      "iterate because of progress" },
+    { WAITS "bandwidth=0 can-probe=1 uncertain=1",
+      "probe because of bandwidth" },
+    { RUNNING "uncertain=1 can-probe=1 first-pass-done=0 stopcopy=301 "
+      "reason=first-pass since=99800", "probe because of first-pass" },
+    { RUNNING "uncertain=1 can-probe=1 first-pass-done=0 stopcopy=301 "
+      "reason=first-pass since=99801", "iterate because of first-pass" },
+    { RUNNING "uncertain=1 can-probe=1 first-pass-done=0 stopcopy=301 "
+      "reason=none since=1", "iterate because of first-pass" },
+    { WAITS "can-probe=1 probe-start=99001 windows=12 probe-windows=10",
+      "probe because of device-state" },
+    { WAITS "can-probe=1 probe-start=99001 windows=13 probe-windows=10",
+      "wait because of device-state until=150" },
+    { WAITS "can-probe=1 probe-start=99000 windows=12 probe-windows=10",
+      "wait because of device-state until=150" },
+    { WAITS "uncertain=1 can-probe=1 probe-end=70000 probe-ms=1500",
+      "probe because of device-state" },
+    { WAITS "uncertain=1 can-probe=1 probe-end=70001 probe-ms=1",
+      "wait because of device-state until=150" },
+    { WAITS "uncertain=1 can-probe=1 probe-end=70000 probe-ms=1501",
+      "wait because of device-state until=150" },
+
     /* A query once per second, even in bursts; but a pass is not cut short */
     { STUCK "stopcopy=301 precopy=1 burst-start=99900 query-end=99001",
       "iterate because of device-state" },
@@ -340,8 +386,13 @@ static void random_situation(MigSituation *s)
         .pending.precopy_bytes = random_number(),
         .pending.stopcopy_bytes = random_number(),
         .pending.postcopy_bytes = random_number(),
+        .pending.device_ms = random_flag() ? 0 : random_number(),
+        .pending.parallel_ms = random_flag() ? 0 : random_number(),
         .exact = random_flag(),
         .bandwidth = random_number(),
+        .uncertain = random_flag(),
+        .windows = random_number() % 10,
+        .can_probe = random_flag(),
         .downtime_limit = random_number() % 2000001,
         .max_downtime = random_flag() ? 0 : random_number() % 2000001,
         .running = random_flag(),
@@ -365,6 +416,10 @@ static void random_situation(MigSituation *s)
         .history.mark = random_number(),
         .history.mark_time = random_time(now),
         .history.passes_since_mark = random_number() % 3,
+        .history.probe_start = random_flag() ? 0 : random_time(now),
+        .history.probe_windows = random_number() % 10,
+        .history.probe_end = random_flag() ? 0 : random_time(now),
+        .history.probe_ms = random_number(),
         .history.rolled_back = random_number() % 3,
         .history.pause_end = random_time(now),
         .history.pause_ms = random_number(),
@@ -385,6 +440,7 @@ static void check_properties(const MigSituation *s)
     uint64_t total = mig_pending_total(&s->pending);
     bool over = d.action == MIG_ACTION_SWITCHOVER;
 
+    mig_pending_add(&total, mig_switchover_lag(&s->pending, s->bandwidth));
     if (s->postcopy) {
         g_assert_cmpint(over, ==, !s->pending.postcopy_bytes);
         g_assert_true(over || d.action == MIG_ACTION_ITERATE);
@@ -421,6 +477,19 @@ static void check_properties(const MigSituation *s)
         g_assert_true(s->running);
         g_assert_cmpint(d.until, >, s->now);
         g_assert_cmpint(d.until, <=, s->now + 1000);
+    }
+
+    /* A probe is short, and at most 1/20 of the time */
+    if (d.action == MIG_ACTION_PROBE) {
+        g_assert_true(s->running && s->can_probe);
+        if (s->history.probe_start) {
+            g_assert_cmpint(s->now - s->history.probe_start, <, 1000);
+        } else {
+            g_assert_true(s->uncertain);
+            g_assert_true(!s->history.probe_end ||
+                          s->now - s->history.probe_end >=
+                          20 * MIN(s->history.probe_ms, INT32_MAX));
+        }
     }
 
     /* Guests that are stopped do not wait, and end after two passes */
@@ -495,7 +564,7 @@ static void test_history_marks(void)
     g_assert_false(mig_history_stalled(&h, 500 + 39999));
     g_assert_true(mig_history_stalled(&h, 500 + 40000));
 
-    mig_history_queried(&h, &pending, 1000, 1003, true);
+    mig_history_queried(&h, &pending, 0, 1000, 1003, true);
     g_assert_cmpuint(h.queries, ==, 1);
     g_assert_cmpuint(h.query_ms, ==, 3);
     g_assert_cmpint(h.query_end, ==, 1003);
@@ -505,32 +574,32 @@ static void test_history_marks(void)
 
     /* Less, but not less enough */
     pending.stopcopy_bytes = 961;
-    mig_history_queried(&h, &pending, 2000, 2000, true);
+    mig_history_queried(&h, &pending, 0, 2000, 2000, true);
     g_assert_cmpuint(h.best, ==, 961);
     g_assert_cmpuint(h.passes_since_mark, ==, 1);
     g_assert_cmpint(h.mark_time, ==, 1003);
 
     /* Compared with the mark, not with the best */
     pending.stopcopy_bytes = 960;
-    mig_history_queried(&h, &pending, 3000, 3000, true);
+    mig_history_queried(&h, &pending, 0, 3000, 3000, true);
     g_assert_cmpuint(h.passes_since_mark, ==, 0);
     g_assert_cmpint(h.mark_time, ==, 3000);
 
     /* More is no progress, and the best stays */
     pending.stopcopy_bytes = UINT64_MAX;
-    mig_history_queried(&h, &pending, 4000, 4000, true);
+    mig_history_queried(&h, &pending, 0, 4000, 4000, true);
     g_assert_cmpuint(h.best, ==, 960);
     g_assert_cmpuint(h.passes_since_mark, ==, 1);
     g_assert_true(mig_history_stalled(&h, 43000));
 
     /* Nothing left, again and again: no progress is needed */
     pending.stopcopy_bytes = 0;
-    mig_history_queried(&h, &pending, 5000, 5000, true);
-    mig_history_queried(&h, &pending, 6000, 6000, true);
+    mig_history_queried(&h, &pending, 0, 5000, 5000, true);
+    mig_history_queried(&h, &pending, 0, 6000, 6000, true);
     g_assert_cmpuint(h.passes_since_mark, ==, 0);
 
     /* A clock that goes back */
-    mig_history_queried(&h, &pending, 7000, 6999, true);
+    mig_history_queried(&h, &pending, 0, 7000, 6999, true);
     g_assert_cmpuint(h.query_ms, ==, 0);
 }
 
@@ -540,12 +609,12 @@ static void test_history_stopped(void)
     MigHistory h;
 
     mig_history_begin(&h, 1);
-    mig_history_queried(&h, &pending, 1, 1, false);
-    mig_history_queried(&h, &pending, 1, 1, false);
+    mig_history_queried(&h, &pending, 0, 1, 1, false);
+    mig_history_queried(&h, &pending, 0, 1, 1, false);
     g_assert_cmpuint(h.queries_stopped, ==, 2);
-    mig_history_queried(&h, &pending, 1, 1, true);
+    mig_history_queried(&h, &pending, 0, 1, 1, true);
     g_assert_cmpuint(h.queries_stopped, ==, 0);
-    mig_history_queried(&h, &pending, 1, 1, false);
+    mig_history_queried(&h, &pending, 0, 1, 1, false);
     g_assert_cmpuint(h.queries_stopped, ==, 1);
     g_assert_cmpuint(h.queries, ==, 4);
 }
@@ -561,28 +630,40 @@ static void test_history_drained(void)
     mig_history_drained(&h);
     g_assert_true(h.drained);
     g_assert_true(h.first_pass_done);
-    mig_history_queried(&h, &pending, 1, 1, true);
+    mig_history_queried(&h, &pending, 0, 1, 1, true);
     g_assert_false(h.drained);
     g_assert_true(h.first_pass_done);
     g_assert_false(h.settled);
     g_assert_cmpuint(h.movable, ==, 1000);
 
     /* Not a whole pass */
-    mig_history_queried(&h, &pending, 1, 1, true);
+    mig_history_queried(&h, &pending, 0, 1, 1, true);
     g_assert_false(h.settled);
 
     mig_history_drained(&h);
     pending.precopy_bytes = 960;
-    mig_history_queried(&h, &pending, 1, 1, true);
+    mig_history_queried(&h, &pending, 0, 1, 1, true);
     g_assert_false(h.settled);
     mig_history_drained(&h);
     pending.precopy_bytes = 925;
-    mig_history_queried(&h, &pending, 1, 1, true);
+    mig_history_queried(&h, &pending, 0, 1, 1, true);
     g_assert_true(h.settled);
     mig_history_drained(&h);
     pending.precopy_bytes = 100;
-    mig_history_queried(&h, &pending, 1, 1, true);
+    mig_history_queried(&h, &pending, 0, 1, 1, true);
     g_assert_false(h.settled);
+
+    /* What a device has not reported may be left, but the pass is one */
+    mig_history_begin(&h, 1);
+    pending.precopy_bytes = 1000;
+    for (int i = 0; i < 2; i++) {
+        g_assert_false(h.settled);
+        mig_history_moved(&h);
+        mig_history_queried(&h, &pending, 0, 1, 1, true);
+    }
+    g_assert_true(h.settled);
+    g_assert_false(h.first_pass_done);
+    g_assert_false(h.moved);
 }
 
 static void test_history_bursts(void)
@@ -624,6 +705,43 @@ static void test_history_bursts(void)
     /* Without a measured bandwidth there is no rest */
     mig_history_decided(&h, &unmeasured, 2000);
     g_assert_cmpint(h.burst_start, ==, 0);
+}
+
+/* While it waits, a burst that has begun is not what a switchover would move */
+static void test_history_switchover_bytes(void)
+{
+    MigPendingData pending = { .precopy_bytes = 1000, .stopcopy_bytes = 95 };
+    MigHistory h;
+
+    mig_history_begin(&h, 1);
+    mig_history_drained(&h);
+    mig_history_queried(&h, &pending, 7, 1, 1, true);
+    mig_history_drained(&h);
+    mig_history_queried(&h, &pending, 7, 1, 1, true);
+    h.reason = MIG_REASON_DEVICE_STATE;
+    g_assert_true(h.settled);
+
+    /* RAM has been sent, or data of a device */
+    pending.precopy_bytes = 10;
+    g_assert_cmpuint(mig_history_switchover_bytes(&h, &pending, 2), ==, 110);
+    g_assert_cmpuint(mig_history_switchover_bytes(&h, &pending, 7), ==, 105);
+    g_assert_cmpuint(mig_history_switchover_bytes(&h, &pending, 9), ==, 105);
+
+    /* A query that does not end a pass says nothing about it */
+    mig_history_queried(&h, &pending, 3, 1, 1, true);
+    g_assert_cmpuint(mig_history_switchover_bytes(&h, &pending, 2), ==, 110);
+
+    pending.stopcopy_bytes = UINT64_MAX;
+    g_assert_cmpuint(mig_history_switchover_bytes(&h, &pending, 2), ==,
+                     UINT64_MAX);
+
+    /* While RAM moves, what is left shrinks */
+    pending.stopcopy_bytes = 95;
+    h.reason = MIG_REASON_PROGRESS;
+    g_assert_cmpuint(mig_history_switchover_bytes(&h, &pending, 2), ==, 105);
+    h.reason = MIG_REASON_DEVICE_STATE;
+    h.settled = false;
+    g_assert_cmpuint(mig_history_switchover_bytes(&h, &pending, 2), ==, 105);
 }
 
 static void test_history_rolled_back(void)
@@ -679,6 +797,8 @@ int main(int argc, char **argv)
                     test_history_drained);
     g_test_add_func("/migration/switchover-history/bursts",
                     test_history_bursts);
+    g_test_add_func("/migration/switchover-history/switchover-bytes",
+                    test_history_switchover_bytes);
     g_test_add_func("/migration/switchover-history/rolled-back",
                     test_history_rolled_back);
     g_test_add_func("/migration/switchover-text/round-trip", test_text);

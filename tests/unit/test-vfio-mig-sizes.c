@@ -140,6 +140,40 @@ static void test_extremes(void)
     }
 }
 
+/*
+ * The highest rate counts, but not the first: a read may also have waited for
+ * data
+ */
+static void test_rate(Fixture *f, const void *data)
+{
+    VFIOMigrationSizes *sizes = &f->sizes;
+
+    g_assert_cmpuint(vfio_mig_sizes_read_ms(sizes, GiB), ==, 0);
+    vfio_mig_sizes_read_took(sizes, 8 * MiB, 1000000);
+    vfio_mig_sizes_read_took(sizes, 8 * MiB - 1, 1);
+    g_assert_cmpuint(vfio_mig_sizes_read_ms(sizes, GiB), ==, 0);
+
+    vfio_mig_sizes_reset(sizes);
+    vfio_mig_sizes_read_took(sizes, 8 * MiB, 1);
+    vfio_mig_sizes_read_took(sizes, 4 * MiB, 30000);
+    vfio_mig_sizes_read_took(sizes, 4 * MiB, 50000);
+    g_assert_cmpuint(vfio_mig_sizes_read_ms(sizes, 100 * MiB), ==, 1001);
+    g_assert_cmpuint(vfio_mig_sizes_read_ms(sizes, 0), ==, 0);
+    g_assert_cmpuint(vfio_mig_sizes_read_ms(sizes, 1), ==, 1);
+
+    vfio_mig_sizes_read_took(sizes, 8 * MiB, 8000);
+    vfio_mig_sizes_read_took(sizes, 8 * MiB, 8000000);
+    g_assert_cmpuint(vfio_mig_sizes_read_ms(sizes, 1000 * MiB), ==, 1000);
+
+    vfio_mig_sizes_reset(sizes);
+    vfio_mig_sizes_read_took(sizes, 8 * MiB, 0);
+    vfio_mig_sizes_read_took(sizes, 8 * MiB, UINT64_MAX / 2);
+    g_assert_cmpuint(vfio_mig_sizes_read_ms(sizes, UINT64_MAX), ==,
+                     UINT64_MAX);
+    vfio_mig_sizes_read_took(sizes, SSIZE_MAX / 1024, 0);
+    g_assert_cmpuint(vfio_mig_sizes_read_ms(sizes, GiB), ==, 1);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -152,6 +186,8 @@ int main(int argc, char **argv)
                test_read, NULL);
     g_test_add("/vfio/migration-sizes/precopy-empty", Fixture, NULL,
                set_10_20_70, test_precopy_empty, NULL);
+    g_test_add("/vfio/migration-sizes/rate", Fixture, NULL, set_up, test_rate,
+               NULL);
     g_test_add_func("/vfio/migration-sizes/extremes", test_extremes);
 
     return g_test_run();

@@ -82,6 +82,49 @@ static void test_unplug(MigPair *p, const void *data)
     pair_check_completes(p);
 }
 
+static void stop(MigPair *p)
+{
+    qtest_qmp_assert_success(p->src.qts, "{ 'execute': 'stop' }");
+}
+
+static void cancel_stopped(MigPair *p)
+{
+    MigReply r;
+
+    migrate_cancel(p->src.qts);
+    PAIR_WAIT_WHILE(p, r, reply_going_or_switchover(&r) ||
+                          reply_status_is(&r, "cancelling"),
+                    reply_status_is(&r, "cancelled"));
+    vfio_sim_wait_state(&p->src, 0, "stop");
+    /* The main loop has done all that it does for the cancel */
+    pair_query(p);
+    vfio_sim_wait_state(&p->src, 0, "stop");
+}
+
+/* The first pass takes so long that the migration is cancelled in it */
+static void test_stopped(MigPair *p, const void *data)
+{
+    MigReply r;
+
+    migrate_set_parameter_int(p->src.qts, "max-bandwidth", 50000);
+    stop(p);
+    pair_migrate(p);
+    PAIR_WAIT(p, r, r.ram_transferred > 0);
+    cancel_stopped(p);
+    qtest_qmp_assert_success(p->src.qts, "{ 'execute': 'cont' }");
+    vfio_sim_wait_state(&p->src, 0, "running");
+
+    pair_migrate(p);
+    PAIR_WAIT(p, r, r.ram_transferred > 0);
+    stop(p);
+    PAIR_WAIT(p, r, r.ram_transferred > 0);
+    cancel_stopped(p);
+
+    migrate_set_parameter_int(p->src.qts, "max-bandwidth", 0);
+    pair_migrate(p);
+    pair_check_completes(p);
+}
+
 static const VfioCase cases[] = {
     {
         .path = "cancel/again",
@@ -96,6 +139,14 @@ static const VfioCase cases[] = {
         .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT,
                   .devices = { STOP_64M } },
         .run = test_reset,
+    },
+    {
+        .path = "cancel/stopped",
+        .description = "A device of a guest that is stopped stays stopped, and "
+                       "can be migrated",
+        .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT,
+                  .devices = { "initial-bytes=1M," STOP_64M } },
+        .run = test_stopped,
     },
     {
         .path = "cancel/unplug",

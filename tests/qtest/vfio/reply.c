@@ -77,6 +77,9 @@ static void get_state(MigReply *r, const QDict *dict)
     r->stalled_passes = get_uint(dict, "passes-without-progress");
     r->has_needed = qdict_haskey(dict, "needed-downtime-limit");
     r->needed = try_uint(dict, "needed-downtime-limit");
+    r->bandwidth = get_uint(dict, "bandwidth");
+    pstrcpy(r->basis, sizeof(r->basis),
+            qdict_get_str(dict, "bandwidth-basis"));
     r->has_best = qdict_haskey(dict, "best-remaining");
     r->best = try_uint(dict, "best-remaining");
 }
@@ -110,6 +113,7 @@ MigReply reply_get(QTestState *qts)
         r.passes = get_uint(dict, "dirty-sync-count");
         r.ram_total = get_uint(dict, "total");
         r.ram_remaining = get_uint(dict, "remaining");
+        r.normal_bytes = get_uint(dict, "normal-bytes");
         r.ram_transferred = get_uint(dict, "transferred");
         r.precopy_bytes = get_uint(dict, "precopy-bytes");
         r.downtime_bytes = get_uint(dict, "downtime-bytes");

@@ -22,6 +22,7 @@ typedef struct MigReply {
     uint64_t ram_total;
     uint64_t ram_remaining;
     uint64_t ram_transferred;
+    uint64_t normal_bytes;      /* of pages that were sent as they are */
     uint64_t vfio_transferred;
     uint64_t precopy_bytes;     /* of RAM, and during the downtime */
     uint64_t downtime_bytes;
@@ -31,6 +32,8 @@ typedef struct MigReply {
     uint64_t stalled_passes;    /* iterations without progress */
     bool has_needed;            /* the limit that would let it finish */
     uint64_t needed;
+    uint64_t bandwidth;         /* of a switchover, bytes per second */
+    char basis[16];             /* of the bandwidth */
     bool has_best;
     uint64_t best;
     bool has_acks;              /* switchover-acks */

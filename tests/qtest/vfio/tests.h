@@ -28,6 +28,7 @@
 void check_hmp_remaining(MigPair *p);
 
 void add_bad_size_tests(void);
+void add_bandwidth_tests(void);
 void add_cancel_tests(void);
 void add_decision_tests(void);
 void add_fault_tests(void);

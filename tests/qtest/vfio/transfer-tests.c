@@ -8,6 +8,8 @@
 #include "qobject/qdict.h"
 #include "libqtest.h"
 #include "migration/migration-qmp.h"
+#include "migration/migration-util.h"
+#include "vfio/case-dir.h"
 #include "vfio/tests.h"
 
 static void test_ram_idle(MigPair *p, const void *data)
@@ -169,7 +171,33 @@ static void test_realize(MigPair *p, const void *data)
 #define DMA_DEVICE \
     STOP_64M ",dma-rate=32M,dma-base=4M,dma-size=4M,dirty-log="
 
+/* It was never resumed on the destination */
+static void test_paused_onward(MigPair *p, const void *data)
+{
+    g_autofree char *uri = g_strdup_printf("file:%s/onward", case_dir());
+    MigReply r;
+
+    pair_migrate(p);
+    PAIR_WAIT_WHILE(p, r, reply_going_or_switchover(&r),
+                    reply_status_is(&r, "completed"));
+    wait_for_migration_complete(p->dst.qts);
+
+    qtest_qmp_assert_success(p->dst.qts, "{ 'execute': 'migrate',"
+                             "'arguments': { 'uri': %s } }", uri);
+    wait_for_migration_complete(p->dst.qts);
+    SIM_CHECK(&p->dst, 0, "stream-verified", ==, 1);
+    SIM_CHECK(&p->dst, 0, "read-bytes", >=, 16 * MiB);
+    vfio_sim_wait_state(&p->dst, 0, "stop");
+}
+
 static const VfioCase cases[] = {
+    {
+        .path = "transfer/paused-onward",
+        .description = "A guest that arrived paused is saved again",
+        .pair = { .bandwidth = GiB, .limit = 10000,
+                  .devices = { "initial-bytes=1M,stop-bytes=16M" } },
+        .run = test_paused_onward,
+    },
     {
         .path = "ram/idle",
         .description = "A guest that does not write to memory; no device",
