@@ -91,7 +91,9 @@ static void add_busy(MigBandwidthEstimate *estimate,
     if (has_changed(estimate)) {
         estimate->n_busy = 2;
     }
-    estimate->bound = 0;
+    if (++estimate->doubts > 1) {
+        estimate->bound = 0;
+    }
     estimate->total_busy = true;
 }
 
@@ -115,6 +117,14 @@ static uint64_t got(const MigBandwidthCounters *from,
     return less(less(to->bytes, from->bytes),
                 less(to->unsent, from->unsent)) +
            less(from->unsent, to->unsent);
+}
+
+static void raise_bound(MigBandwidthEstimate *estimate, uint64_t rate)
+{
+    if (rate > estimate->bound) {
+        estimate->bound = rate;
+        estimate->doubts = 0;
+    }
 }
 
 void mig_bandwidth_estimate_end(MigBandwidthEstimate *estimate,
@@ -142,7 +152,7 @@ void mig_bandwidth_estimate_end(MigBandwidthEstimate *estimate,
             add_busy(estimate, window);
             estimate->busy_end = counters->us;
         } else {
-            estimate->bound = MAX(estimate->bound, rate);
+            raise_bound(estimate, rate);
         }
         estimate->steady += !is_lower(estimate->rate, rate);
         estimate->rate = rate;
@@ -151,8 +161,8 @@ void mig_bandwidth_estimate_end(MigBandwidthEstimate *estimate,
 
     if (total_us >= MIG_BANDWIDTH_TOTAL_US) {
         if (!estimate->total_busy) {
-            estimate->bound = MAX(estimate->bound, mig_bandwidth_rate(
-                                  got(&estimate->total, counters), total_us));
+            raise_bound(estimate, mig_bandwidth_rate(
+                            got(&estimate->total, counters), total_us));
         }
         estimate->total = *counters;
         estimate->total_busy = false;

@@ -87,7 +87,9 @@ typedef struct MigBandwidthWindow {
  * @steady: windows so far that were not faster than the one before by
  *          MIG_BANDWIDTH_CHANGE_PERCENT
  * @fresh: the next window in which the link is busy replaces those before
- * @bound: highest lower bound since the latest of them, in bytes per second
+ * @bound: highest lower bound, in bytes per second, until the link was busy in
+ *         two windows after it
+ * @doubts: in how many it was
  */
 typedef struct MigBandwidthEstimate {
     MigBandwidthCounters total;
@@ -101,6 +103,7 @@ typedef struct MigBandwidthEstimate {
     uint64_t steady;
     bool fresh;
     uint64_t bound;
+    unsigned int doubts;
 } MigBandwidthEstimate;
 
 /* Discard everything; what comes next is taken as the beginning. */

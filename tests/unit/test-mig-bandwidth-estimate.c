@@ -131,9 +131,10 @@ static void test_bounds(void)
     run(&link, 100 * MS, 25000000);
     check(&link, 2 * GBIT, 2 * GBIT + 100 * MBIT, true);
 
-    /* What was measured later is more than an old bound */
+    /* What was measured twice later is more than an old bound */
     link.rate = GBIT;
     run(&link, 100 * MS, UINT64_MAX);
+    check(&link, 2 * GBIT, 2 * GBIT + 100 * MBIT, true);
     run(&link, 100 * MS, UINT64_MAX);
     check_measured(&link, GBIT);
 }
@@ -186,6 +187,8 @@ static void test_peer(void)
     link.peer_us *= 2;
     run(&link, 100 * MS, UINT64_MAX);
     check(&link, GBIT - 10, GBIT, false);
+    run(&link, 100 * MS, UINT64_MAX);
+    check(&link, GBIT - 10, GBIT, true);
     run(&link, 100 * MS, UINT64_MAX);
     check_measured(&link, GBIT / 2);
 }
