@@ -52,7 +52,7 @@ typedef struct MigSituation {
  * MigAction: what the migration thread is to do next
  *
  * @MIG_ACTION_ITERATE: iterate, then decide again
- * @MIG_ACTION_PROBE: iterate, and send RAM again when there is no more of it
+ * @MIG_ACTION_PROBE: iterate, but send only RAM that has been sent before
  * @MIG_ACTION_QUERY: make an exact query, then decide again by its result
  * @MIG_ACTION_WAIT: keep the stream alive, but send no RAM; decide again when
  *                   the time has come, or after a wake-up

@@ -98,7 +98,7 @@ def _rewrite(size):
         '6681ff') + (REWRITE_START + size).to_bytes(4, 'little') + (
         bytes.fromhex(
             '72eb'          # jb next
-            # Until the next tick: whoever migrates it needs a processor, too
+            # Until the next tick, so that QEMU can use the processor, too
             'f4'            # hlt
             'ebe2'))        # jmp again
 

@@ -185,7 +185,7 @@ static const VfioCase cases[] = {
     },
     {
         .path = "bandwidth/probe-slow",
-        .description = "Not more than max-bandwidth allows, nor for ever",
+        .description = "Not more than max-bandwidth allows, and it ends",
         .pair = { .limit = 1, .devices = { STOP_64M } },
         .run = test_probe_slow,
     },

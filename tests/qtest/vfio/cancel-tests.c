@@ -82,11 +82,6 @@ static void test_unplug(MigPair *p, const void *data)
     pair_check_completes(p);
 }
 
-static void stop(MigPair *p)
-{
-    qtest_qmp_assert_success(p->src.qts, "{ 'execute': 'stop' }");
-}
-
 static void cancel_stopped(MigPair *p)
 {
     MigReply r;
@@ -107,7 +102,7 @@ static void test_stopped(MigPair *p, const void *data)
     MigReply r;
 
     migrate_set_parameter_int(p->src.qts, "max-bandwidth", 50000);
-    stop(p);
+    pair_stop_guest(p);
     pair_migrate(p);
     PAIR_WAIT(p, r, r.ram_transferred > 0);
     cancel_stopped(p);
@@ -116,7 +111,7 @@ static void test_stopped(MigPair *p, const void *data)
 
     pair_migrate(p);
     PAIR_WAIT(p, r, r.ram_transferred > 0);
-    stop(p);
+    pair_stop_guest(p);
     PAIR_WAIT(p, r, r.ram_transferred > 0);
     cancel_stopped(p);
 

@@ -18,14 +18,9 @@ static bool reason_is(const MigReply *r, const char *reason)
     return r->has_state && g_str_equal(r->reason, reason);
 }
 
-static void stop(MigPair *p)
-{
-    qtest_qmp_assert_success(p->src.qts, "{ 'execute': 'stop' }");
-}
-
 static void test_stopped_before(MigPair *p, const void *data)
 {
-    stop(p);
+    pair_stop_guest(p);
     pair_migrate(p);
     pair_check_completes(p);
 }
@@ -37,7 +32,7 @@ static void test_stopped_while_waiting(MigPair *p, const void *data)
     pair_migrate(p);
     pair_wait_remaining(p, &r, 64 * MiB);
     pair_check_waits(p);
-    stop(p);
+    pair_stop_guest(p);
     pair_check_completes(p);
 }
 
@@ -50,7 +45,7 @@ static void test_stopped_to_file(MigPair *p, const void *data)
                              "'arguments': { 'uri': %s } }", uri);
     pair_wait_remaining(p, &r, 64 * MiB);
     pair_check_waits(p);
-    stop(p);
+    pair_stop_guest(p);
     PAIR_WAIT_WHILE(p, r, reply_going_or_switchover(&r),
                     reply_status_is(&r, "completed"));
     SIM_CHECK(&p->src, 0, "read-bytes", >=, 64 * MiB);
@@ -67,7 +62,7 @@ static void add_bitmap(MigPair *p)
 static void test_stopped_bitmaps(MigPair *p, const void *data)
 {
     add_bitmap(p);
-    stop(p);
+    pair_stop_guest(p);
     pair_migrate(p);
     pair_check_completes(p);
 }

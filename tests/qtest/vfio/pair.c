@@ -148,6 +148,11 @@ void pair_set_limit(MigPair *p, uint64_t ms)
     migrate_set_parameter_int(p->src.qts, "downtime-limit", ms);
 }
 
+void pair_stop_guest(MigPair *p)
+{
+    qtest_qmp_assert_success(p->src.qts, "{ 'execute': 'stop' }");
+}
+
 /* What holds for the fields that stock QEMU does not have or computes */
 static void check_prediction(const MigPair *p, const MigReply *r)
 {

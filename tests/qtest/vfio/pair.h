@@ -75,6 +75,9 @@ void pair_migrate_to(MigPair *p, const char *const *devices);
 void pair_migrate(MigPair *p);
 void pair_set_limit(MigPair *p, uint64_t ms);
 
+/* The user stops the guest at the source */
+void pair_stop_guest(MigPair *p);
+
 /* query-migrate on the source, with checks of what each reply must fulfil */
 MigReply pair_query(MigPair *p);
 char *pair_info_migrate(MigPair *p);
