@@ -3,7 +3,7 @@
 # and PEER reach the scripts through the environment.
 
 .PHONY: help configure all build stock sim check check-sim check-kernel \
-	check-demo check-mutants check-series check-bisect lint refresh export sim-dist demo \
+	check-demo check-faults check-mutants check-series check-bisect lint refresh export sim-dist demo \
 	bench clean distclean
 # One script at a time: each of them uses all processors
 .NOTPARALLEL:
@@ -22,6 +22,8 @@ help:
 	@echo
 	@echo 'make check-sim     build and test the simulator alone (seconds)'
 	@echo 'make check-demo    test what the demo shows'
+	@echo 'make check-faults  migrate while something fails, and see that one side'
+	@echo '                   runs the guest (FAULTS=--quick: five minutes)'
 	@echo 'make check-mutants change the decision about the switchover in many ways,'
 	@echo '                   and see whether its tests notice'
 	@echo 'make check-series  test the rules of the patch series'
@@ -59,6 +61,10 @@ check-kernel:
 check-demo:
 	@[ -x /usr/bin/python3 ] || scripts/deps
 	@/usr/bin/python3 scripts/check-demo
+
+check-faults:
+	@[ -x /usr/bin/python3 ] || scripts/deps
+	@/usr/bin/python3 scripts/check-faults $(FAULTS)
 
 check-mutants:
 	@[ -x /usr/bin/python3 ] || scripts/deps

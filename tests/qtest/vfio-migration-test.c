@@ -16,6 +16,8 @@ static void add_tests(void)
     add_fault_tests();
     add_bandwidth_tests();
     add_cancel_tests();
+    add_session_tests();
+    add_hand_over_tests();
     add_query_tests();
 }
 

@@ -154,6 +154,22 @@ static void test_in_pass(MigPair *p, const void *data)
     SIM_CHECK(&p->dst, 0, "write-bytes-initial", ==, INITIAL + 2 * MiB);
 }
 
+/* The data of the device and the new initial data are one read for QEMU */
+static void test_among_dirty(MigPair *p, const void *data)
+{
+    pair_migrate(p);
+    wait_acknowledged(p, 1);
+    SIM_WAIT(&p->src, 0, "dirty", >=, 2 * MiB);
+    vfio_sim_set(&p->src, 0, "reinit-at", "now");
+    wait_acknowledged(p, 2);
+
+    vfio_sim_set(&p->src, 0, "read-rate", "unlimited");
+    vfio_sim_set(&p->src, 0, "dirty-rate", "0");
+    pair_set_limit(p, 30000);
+    check_completes_acked(p);
+    check_acks(p, 2, 0);
+}
+
 typedef struct EndlessReinit {
     const char *at;
     bool requests;              /* an ack each time */
@@ -223,6 +239,17 @@ static const VfioCase cases[] = {
                                "reinit-flag=until-read" },
                   .guest = VFIO_SIM_GUEST_DIRTY, .limit = 1 },
         .run = test_in_pass,
+    },
+    {
+        .path = "reinit/among-dirty",
+        .description = "The device re-initialises while it has other data, and "
+                       "reports it only until the next read",
+        .pair = { .devices = { "initial-bytes=64K,stop-bytes=64K,"
+                               "dirty-rate=64M,dirty-ceiling=8M,read-rate=8M,"
+                               "reinit-bytes=64K,reinit-at=none,"
+                               "reinit-flag=until-read" },
+                  .limit = 1 },
+        .run = test_among_dirty,
     },
 };
 

@@ -20,6 +20,9 @@ typedef struct Fault {
 
 #define SET_STATE "dev0: Failed setting device state to "
 
+/* All states but the first: the device goes to RESUMING, and not out of it */
+#define REFUSE_STATE "set-state,fail-call-skip=1,fail-call-count=1"
+
 static const Fault faults[] = {
     { "state/PRE_COPY", "fail-state", "PRE_COPY",
       .error = SET_STATE "PRE_COPY" },
@@ -29,11 +32,18 @@ static const Fault faults[] = {
       .error = SET_STATE "STOP_COPY" },
     { "state/RESUMING", "fail-state", "RESUMING", .at_dst = true,
       .error = SET_STATE "RESUMING" },
-    { "data/precopy", "fail-read-after", "1M" },
-    { "data/stop-copy", "fail-read-after", "8M" },
+    { "data/precopy", "fail-read-after", "1M",
+      .error = "dev0: Failed to read the data" },
+    { "data/stop-copy", "fail-read-after", "8M",
+      .error = "dev0: Failed to save the data" },
     { "load/precopy", "fail-write-after", "1M", .at_dst = true },
     { "load/stop-copy", "fail-write-after", "8M", .at_dst = true },
     { "data/multifd", "fail-read-after", "8M", .multifd = true },
+    { "load/multifd", "fail-write-after", "8M", .at_dst = true,
+      .multifd = true, .error = "dev0: writing state buffer" },
+    { "load/end", "fail-call", REFUSE_STATE, .at_dst = true },
+    { "load/end-multifd", "fail-call", REFUSE_STATE, .at_dst = true,
+      .multifd = true, .error = SET_STATE "STOP" },
 };
 
 static void test_fault(MigPair *p, const void *data)

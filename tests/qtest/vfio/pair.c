@@ -31,9 +31,10 @@ const char *pair_missing(const MigPairOptions *opts)
     return vfio_sim_missing(opts->devices, opts->iommufd_props);
 }
 
-static const char *device_props(const MigPairOptions *opts)
+static char *device_props(const MigPairOptions *opts)
 {
-    return opts->multifd ? ",x-migration-multifd-transfer=on" : NULL;
+    return g_strconcat(opts->multifd ? ",x-migration-multifd-transfer=on" : "",
+                       opts->device_props, NULL);
 }
 
 static void set_capabilities(QTestState *qts, const MigPairOptions *opts,
@@ -72,12 +73,14 @@ static void wait_first_round(VfioSimVM *vm)
 
 void pair_start(MigPair *p, const MigPairOptions *opts)
 {
+    g_autofree char *props = device_props(opts);
+
     *p = (MigPair) {
         .opts = *opts, .limit = opts->limit, .last = reply_none(),
     };
     vfio_sim_start(&p->src, &(VfioSimVMOptions) {
         .name = "src", .binary = stock_binary(&opts->src),
-        .devices = opts->devices, .device_props = device_props(opts),
+        .devices = opts->devices, .device_props = props,
         .iommufd_props = opts->iommufd_props, .guest = opts->guest,
         .args = opts->src.args,
     });
@@ -113,6 +116,7 @@ void pair_migrate_to(MigPair *p, const char *const *devices)
     g_autofree char *unix_uri = g_strdup_printf("unix:%s/migration",
                                                 case_dir());
     const char *uri = p->opts.unix_socket ? unix_uri : "tcp:127.0.0.1:0";
+    g_autofree char *props = device_props(&p->opts);
     g_autofree char *stderr_path = NULL;
     int i;
 
@@ -128,7 +132,7 @@ void pair_migrate_to(MigPair *p, const char *const *devices)
     }
     vfio_sim_start(&p->dst, &(VfioSimVMOptions) {
         .name = "dst", .binary = stock_binary(side), .devices = devices,
-        .device_props = device_props(&p->opts), .guest = p->opts.guest,
+        .device_props = props, .guest = p->opts.guest,
         .args = args, .stderr_path = stderr_path,
     });
     set_capabilities(p->dst.qts, &p->opts, side);

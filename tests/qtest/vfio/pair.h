@@ -29,6 +29,7 @@ typedef struct MigPairOptions {
 
     const char *devices[VFIO_SIM_MAX_DEVICES + 1];
     const char *iommufd_props;  /* of the source, or NULL */
+    const char *device_props;   /* of each vfio-pci: ",KEY=VALUE...", or NULL */
     VfioSimGuest guest;
 
     /* Capabilities of both sides, if one of them is needed */

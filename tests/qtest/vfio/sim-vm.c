@@ -277,11 +277,16 @@ void vfio_sim_quit(VfioSimVM *vm)
     vm->n_devices = 0;
 }
 
+void vfio_sim_eject_dev0(VfioSimVM *vm)
+{
+    qtest_outl(vm->qts, ACPI_PCIHP_SEL, 0);
+    qtest_outl(vm->qts, ACPI_PCIHP_EJECT, 1 << SLOT_DEV0);
+}
+
 void vfio_sim_unplug_dev0(VfioSimVM *vm)
 {
     qtest_qmp_device_del_send(vm->qts, "dev0");
-    qtest_outl(vm->qts, ACPI_PCIHP_SEL, 0);
-    qtest_outl(vm->qts, ACPI_PCIHP_EJECT, 1 << SLOT_DEV0);
+    vfio_sim_eject_dev0(vm);
     qtest_qmp_eventwait(vm->qts, "DEVICE_DELETED");
 }
 

@@ -70,6 +70,9 @@ bool vfio_sim_running(VfioSimVM *vm);
 /* Wait until VFIO_SIM_GUEST_DIRTY writes to memory */
 void vfio_sim_wait_guest_writes(VfioSimVM *vm);
 
+/* The guest ejects dev0, whether it was asked to or not */
+void vfio_sim_eject_dev0(VfioSimVM *vm);
+
 /* Unplug dev0.  The guest does not react, so this ejects the device. */
 void vfio_sim_unplug_dev0(VfioSimVM *vm);
 

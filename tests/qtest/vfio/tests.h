@@ -32,7 +32,9 @@ void add_bandwidth_tests(void);
 void add_cancel_tests(void);
 void add_decision_tests(void);
 void add_fault_tests(void);
+void add_hand_over_tests(void);
 void add_query_tests(void);
+void add_session_tests(void);
 void add_transfer_tests(void);
 void add_wait_tests(void);
 

@@ -163,6 +163,22 @@ static void test_dma(MigPair *p, const void *data)
     SIM_CHECK(&p->dst, 0, "dma-verified", >=, 512);
 }
 
+/* The destination takes no more than it can queue, and the source waits */
+static void test_multifd_queue(MigPair *p, const void *data)
+{
+    pair_migrate(p);
+    SIM_WAIT(&p->dst, 0, "write-bytes", >=, 2 * MiB);
+    pair_check_completes(p);
+}
+
+static void test_dma_untracked(MigPair *p, const void *data)
+{
+    SIM_WAIT(&p->src, 0, "dma-pages-written", >=, 2048);
+    pair_migrate(p);
+    pair_check_completes(p);
+    SIM_CHECK(&p->dst, 0, "dma-verified", >=, 512);
+}
+
 static void test_realize(MigPair *p, const void *data)
 {
     g_assert(vfio_sim_running(&p->src));
@@ -273,6 +289,23 @@ static const VfioCase cases[] = {
         .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT,
                   .devices = { DMA_DEVICE "iommu" } },
         .run = test_dma,
+    },
+    {
+        .path = "dma/untracked",
+        .description = "A device that writes memory, which nothing logs",
+        .pair = { .bandwidth = BANDWIDTH, .limit = 30000,
+                  .devices = { DMA_DEVICE "off" },
+                  .device_props = ",enable-migration=on" },
+        .run = test_dma_untracked,
+    },
+    {
+        .path = "multifd-queue",
+        .description = "A device that loads more slowly than its data arrives",
+        .pair = { .bandwidth = GiB, .limit = 10000, .multifd = true,
+                  .devices = { "stop-bytes=16M,write-rate=32M",
+                               "stop-bytes=16M,write-rate=32M" },
+                  .device_props = ",x-migration-max-queued-buffers-size=2M" },
+        .run = test_multifd_queue,
     },
     {
         .path = "realize/old-kernel",

@@ -53,6 +53,34 @@ static const char *const names_fail_into[] = {
     [VFIO_SIM_FAIL_ERROR + 1] = NULL
 };
 
+static const char *const names_fail_call[] = {
+    [VFIO_SIM_CALL_NONE] = "none",
+    [VFIO_SIM_CALL_SET_STATE] = "set-state",
+    [VFIO_SIM_CALL_PRECOPY_INFO] = "precopy-info",
+    [VFIO_SIM_CALL_DATA_SIZE] = "data-size",
+    [VFIO_SIM_CALL_READ] = "read",
+    [VFIO_SIM_CALL_WRITE] = "write",
+    [VFIO_SIM_CALL_LOG_START] = "log-start",
+    [VFIO_SIM_CALL_LOG_STOP] = "log-stop",
+    [VFIO_SIM_CALL_LOG_REPORT] = "log-report",
+    [VFIO_SIM_CALLS] = NULL
+};
+
+static const char *const names_fail_errno[] = {
+    [VFIO_SIM_ERRNO_EIO] = "EIO",
+    [VFIO_SIM_ERRNO_EINTR] = "EINTR",
+    [VFIO_SIM_ERRNO_EAGAIN] = "EAGAIN",
+    [VFIO_SIM_ERRNO_ENOMEM] = "ENOMEM",
+    [VFIO_SIM_ERRNO_EFAULT] = "EFAULT",
+    [VFIO_SIM_ERRNO_EBUSY] = "EBUSY",
+    [VFIO_SIM_ERRNO_ENODEV] = "ENODEV",
+    [VFIO_SIM_ERRNO_EINVAL] = "EINVAL",
+    [VFIO_SIM_ERRNO_ENOTTY] = "ENOTTY",
+    [VFIO_SIM_ERRNO_ENOMSG] = "ENOMSG",
+    [VFIO_SIM_ERRNO_ETIMEDOUT] = "ETIMEDOUT",
+    [VFIO_SIM_ERRNOS] = NULL
+};
+
 static const char *const names_log[] = {
     [VFIO_SIM_LOG_OFF] = "off",
     [VFIO_SIM_LOG_DEVICE] = "device",
@@ -247,6 +275,18 @@ const VFIOSimAttribute vfio_sim_attributes[] = {
           .doc = "reading the data fails after so many bytes of a session"),
     LIMIT("fail-write-after", fail_write_after, "none",
           .doc = "loading the data fails after so many bytes"),
+    ENUM("fail-call", fail_call, names_fail_call, EFFECT(FAIL_CALL),
+         .doc = "such calls fail; the device stays as it is"),
+    COUNT("fail-call-skip", fail_call_skip, EFFECT(FAIL_CALL),
+          .doc = "how many of them succeed before"),
+    COUNT("fail-call-count", fail_call_count, EFFECT(FAIL_CALL),
+          .doc = "how many fail then, 0 for all"),
+    ENUM("fail-errno", fail_errno, names_fail_errno,
+         .doc = "the error that they fail with"),
+    LIMIT("read-max", read_max, "unlimited", .min = 1,
+          .doc = "most bytes that one read of the data returns"),
+    LIMIT("write-max", write_max, "unlimited", .min = 1,
+          .doc = "most bytes that one write of the data takes"),
 
     ENUM("hold", hold, names_hold, GROUP("Holding"),
          .doc = "entering this state, or this call, waits until changed"),

@@ -39,18 +39,54 @@ static int delay(VFIOSim *s, uint64_t ns, bool state_change)
     return ns ? s->hooks.sleep(s->opaque, ns, state_change) : 0;
 }
 
+int vfio_sim_fail_call(VFIOSim *s, uint32_t call)
+{
+    static const int errnos[] = {
+        [VFIO_SIM_ERRNO_EIO] = EIO,
+        [VFIO_SIM_ERRNO_EINTR] = EINTR,
+        [VFIO_SIM_ERRNO_EAGAIN] = EAGAIN,
+        [VFIO_SIM_ERRNO_ENOMEM] = ENOMEM,
+        [VFIO_SIM_ERRNO_EFAULT] = EFAULT,
+        [VFIO_SIM_ERRNO_EBUSY] = EBUSY,
+        [VFIO_SIM_ERRNO_ENODEV] = ENODEV,
+        [VFIO_SIM_ERRNO_EINVAL] = EINVAL,
+        [VFIO_SIM_ERRNO_ENOTTY] = ENOTTY,
+        [VFIO_SIM_ERRNO_ENOMSG] = ENOMSG,
+        [VFIO_SIM_ERRNO_ETIMEDOUT] = ETIMEDOUT,
+    };
+
+    if (s->cfg.fail_call != call) {
+        return 0;
+    }
+    if (s->calls_to_skip) {
+        s->calls_to_skip--;
+        return 0;
+    }
+    if (s->cfg.fail_call_count) {
+        if (!s->calls_to_fail) {
+            return 0;
+        }
+        s->calls_to_fail--;
+    }
+    s->stats.faults++;
+    return -errnos[s->cfg.fail_errno];
+}
+
 /* Before a size query is answered */
-static int delay_query(VFIOSim *s, uint32_t session)
+static int delay_query(VFIOSim *s, uint32_t call, uint32_t session)
 {
     int ret = hold(s, VFIO_SIM_HOLD_QUERY, session);
 
-    return ret ? ret : delay(s, s->cfg.latency_query * NS_PER_MS, false);
+    if (!ret) {
+        ret = delay(s, s->cfg.latency_query * NS_PER_MS, false);
+    }
+    return ret ? ret : vfio_sim_fail_call(s, call);
 }
 
 int vfio_sim_query_precopy(VFIOSim *s, uint32_t session, uint64_t *initial,
                            uint64_t *dirty, uint32_t *flags)
 {
-    int ret = delay_query(s, session);
+    int ret = delay_query(s, VFIO_SIM_CALL_PRECOPY_INFO, session);
 
     return ret ? ret : vfio_sim_precopy_info(s, session, time_now(s), initial,
                                              dirty, flags);
@@ -58,7 +94,7 @@ int vfio_sim_query_precopy(VFIOSim *s, uint32_t session, uint64_t *initial,
 
 int vfio_sim_query_length(VFIOSim *s, uint64_t *length)
 {
-    int ret = delay_query(s, 0);
+    int ret = delay_query(s, VFIO_SIM_CALL_DATA_SIZE, 0);
 
     return ret ? ret : vfio_sim_data_size(s, time_now(s), length);
 }
@@ -70,7 +106,11 @@ int64_t vfio_sim_read_data(VFIOSim *s, uint32_t session, void *buf, size_t len,
 
     *wait = 0;
     if (!ret) {
-        ret = vfio_sim_read(s, session, time_now(s), buf, len, wait);
+        ret = vfio_sim_fail_call(s, VFIO_SIM_CALL_READ);
+    }
+    if (!ret) {
+        ret = vfio_sim_read(s, session, time_now(s), buf,
+                            min64(len, s->cfg.read_max), wait);
     }
     if (*wait <= WAIT_MIN_NS) {
         *wait = 0;
@@ -85,7 +125,11 @@ int64_t vfio_sim_write_data(VFIOSim *s, uint32_t session, const void *buf,
 
     *wait = 0;
     if (!ret) {
-        ret = vfio_sim_write(s, session, time_now(s), buf, len, wait);
+        ret = vfio_sim_fail_call(s, VFIO_SIM_CALL_WRITE);
+    }
+    if (!ret) {
+        ret = vfio_sim_write(s, session, time_now(s), buf,
+                             min64(len, s->cfg.write_max), wait);
     }
     if (*wait <= WAIT_MIN_NS) {
         *wait = 0;
@@ -135,7 +179,7 @@ int vfio_sim_change_state(VFIOSim *s, uint32_t target)
 {
     bool opened = false;
     uint32_t next;
-    int ret = 0;
+    int ret = vfio_sim_fail_call(s, VFIO_SIM_CALL_SET_STATE);
 
     s->stats.set_state_calls++;
     while (!ret && s->state != target) {

@@ -70,6 +70,36 @@ enum {
     VFIO_SIM_FAIL_ERROR,
 };
 
+/* Calls of a program that "fail-call" can let fail */
+enum {
+    VFIO_SIM_CALL_NONE,
+    VFIO_SIM_CALL_SET_STATE,
+    VFIO_SIM_CALL_PRECOPY_INFO,
+    VFIO_SIM_CALL_DATA_SIZE,
+    VFIO_SIM_CALL_READ,
+    VFIO_SIM_CALL_WRITE,
+    VFIO_SIM_CALL_LOG_START,
+    VFIO_SIM_CALL_LOG_STOP,
+    VFIO_SIM_CALL_LOG_REPORT,
+    VFIO_SIM_CALLS,
+};
+
+/* Errors that it can fail with: what drivers and the VFIO core return */
+enum {
+    VFIO_SIM_ERRNO_EIO,
+    VFIO_SIM_ERRNO_EINTR,
+    VFIO_SIM_ERRNO_EAGAIN,
+    VFIO_SIM_ERRNO_ENOMEM,
+    VFIO_SIM_ERRNO_EFAULT,
+    VFIO_SIM_ERRNO_EBUSY,
+    VFIO_SIM_ERRNO_ENODEV,
+    VFIO_SIM_ERRNO_EINVAL,
+    VFIO_SIM_ERRNO_ENOTTY,
+    VFIO_SIM_ERRNO_ENOMSG,
+    VFIO_SIM_ERRNO_ETIMEDOUT,
+    VFIO_SIM_ERRNOS,
+};
+
 /* Values of "hold" beyond the states */
 enum {
     VFIO_SIM_HOLD_NONE = 0,
@@ -125,6 +155,12 @@ typedef struct VFIOSimConfig {
     uint32_t fail_into;
     uint64_t fail_read_after;
     uint64_t fail_write_after;
+    uint32_t fail_call;
+    uint64_t fail_call_skip;
+    uint64_t fail_call_count;
+    uint32_t fail_errno;
+    uint64_t read_max;
+    uint64_t write_max;
     uint32_t hold;
 } VFIOSimConfig;
 
@@ -142,6 +178,7 @@ enum {
     /* the period was set */
     VFIO_SIM_EFFECT_REINIT_EVERY = 1 << 7,
     VFIO_SIM_EFFECT_REFILL = 1 << 8,
+    VFIO_SIM_EFFECT_FAIL_CALL = 1 << 9,
 };
 
 void vfio_sim_config_default(VFIOSimConfig *cfg);

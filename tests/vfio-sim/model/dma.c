@@ -269,12 +269,17 @@ int vfio_sim_log_start(VFIOSim *s, unsigned int log,
                        const VFIOSimRange *ranges, uint32_t nr_ranges)
 {
     VFIOSimLog *l = &s->log[log];
+    int ret;
 
     if (nr_ranges > VFIO_SIM_RANGES) {
         return -E2BIG;
     }
     if (l->on || !nr_ranges) {
         return -EINVAL;
+    }
+    ret = vfio_sim_fail_call(s, VFIO_SIM_CALL_LOG_START);
+    if (ret) {
+        return ret;
     }
     memcpy(l->ranges, ranges, nr_ranges * sizeof(*ranges));
     l->nr_ranges = nr_ranges;
@@ -287,8 +292,14 @@ int vfio_sim_log_start(VFIOSim *s, unsigned int log,
 
 int vfio_sim_log_stop(VFIOSim *s, unsigned int log)
 {
+    int ret;
+
     if (!s->log[log].on) {
         return -EINVAL;
+    }
+    ret = vfio_sim_fail_call(s, VFIO_SIM_CALL_LOG_STOP);
+    if (ret) {
+        return ret;
     }
     s->log[log].on = false;
     return 0;
@@ -327,9 +338,14 @@ int vfio_sim_log_report(VFIOSim *s, unsigned int log, uint64_t iova,
                         void (*fn)(void *opaque, uint64_t iova), void *opaque)
 {
     VFIOSimLog *l = &s->log[log];
+    int ret;
 
     if (!l->on) {
         return -EINVAL;
+    }
+    ret = vfio_sim_fail_call(s, VFIO_SIM_CALL_LOG_REPORT);
+    if (ret) {
+        return ret;
     }
     s->stats.log_reports++;
     s->stats.log_pages += log_walk(s, l, iova, length, clear ? l->bits : NULL,

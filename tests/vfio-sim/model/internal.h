@@ -116,6 +116,8 @@ struct VFIOSim {
     uint32_t holding;                   /* calls that "hold" stops now */
     uint64_t rng;
     uint64_t faults_left;
+    uint64_t calls_to_skip;
+    uint64_t calls_to_fail;
 
     /* the data transfer session; 0 when there is none */
     uint32_t session;
@@ -241,6 +243,12 @@ void vfio_sim_destroy(VFIOSim *s);
 /* Take a changed configuration; @effects: of the keys that were set. */
 int vfio_sim_configure(VFIOSim *s, uint64_t now, const VFIOSimConfig *cfg,
                        uint32_t effects);
+
+/*
+ * calls.c: "fail-call".  Returns 0, or the negative error number with which
+ * this @call fails.
+ */
+int vfio_sim_fail_call(VFIOSim *s, uint32_t call);
 
 /* patterns.c: bytes that @rate moves in @ns, and the reverse; both saturate */
 uint64_t vfio_sim_rate_bytes(uint64_t rate, uint64_t ns);

@@ -17,6 +17,8 @@ int vfio_sim_init(VFIOSim *s, const VFIOSimConfig *cfg,
     s->state = VFIO_SIM_RUNNING;
     s->rng = vfio_sim_mix(seed, VFIO_SIM_PATTERN_STEP) | 1;
     s->faults_left = cfg->fail_count;
+    s->calls_to_skip = cfg->fail_call_skip;
+    s->calls_to_fail = cfg->fail_call_count;
     s->reinits_left = cfg->reinit_count;
     s->reinits_to_skip = cfg->reinit_skip;
     s->reinit_now = cfg->reinit_at == VFIO_SIM_REINIT_NOW;
@@ -127,6 +129,10 @@ int vfio_sim_configure(VFIOSim *s, uint64_t now, const VFIOSimConfig *cfg,
 
     if (effects & VFIO_SIM_EFFECT_FAIL) {
         s->faults_left = cfg->fail_count;
+    }
+    if (effects & VFIO_SIM_EFFECT_FAIL_CALL) {
+        s->calls_to_skip = cfg->fail_call_skip;
+        s->calls_to_fail = cfg->fail_call_count;
     }
     if (effects & VFIO_SIM_EFFECT_REINIT) {
         s->reinits_left = cfg->reinit_count;

@@ -326,6 +326,8 @@ void vfio_sim_config_default(VFIOSimConfig *cfg)
     cfg->dirty_log = VFIO_SIM_LOG_DEVICE;
     cfg->fail_read_after = VFIO_SIM_UNLIMITED;
     cfg->fail_write_after = VFIO_SIM_UNLIMITED;
+    cfg->read_max = VFIO_SIM_UNLIMITED;
+    cfg->write_max = VFIO_SIM_UNLIMITED;
 }
 
 const char *vfio_sim_config_check(const VFIOSimConfig *cfg)

@@ -376,6 +376,78 @@ static void test_dma(void)
     CHECK_EQ(counter(d->sim, "dma-mismatched"), 1);
 }
 
+static void test_fail_call(void)
+{
+    static const struct {
+        const char *name;
+        int error;
+    } errors[] = {
+        { "EIO", EIO }, { "EINTR", EINTR }, { "EAGAIN", EAGAIN },
+        { "ENOMEM", ENOMEM }, { "EFAULT", EFAULT }, { "EBUSY", EBUSY },
+        { "ENODEV", ENODEV }, { "EINVAL", EINVAL }, { "ENOTTY", ENOTTY },
+        { "ENOMSG", ENOMSG }, { "ETIMEDOUT", ETIMEDOUT },
+    };
+    VFIOSim *s = front_end("stop-bytes=1M fail-call=set-state "
+                           "fail-call-skip=1 fail-call-count=2")->sim;
+    uint64_t wait, n;
+    uint8_t buf[8];
+    char key[64];
+    uint32_t session;
+
+    /* The calls before and behind those that fail succeed. */
+    CHECK_EQ(vfio_sim_change_state(s, VFIO_SIM_PRE_COPY), 0);
+    CHECK_EQ(vfio_sim_change_state(s, VFIO_SIM_STOP_COPY), -EIO);
+    CHECK_EQ(vfio_sim_change_state(s, VFIO_SIM_STOP_COPY), -EIO);
+    CHECK_EQ(state_of(s), VFIO_SIM_PRE_COPY);
+    CHECK_EQ(counter(s, "faults"), 2);
+    CHECK_EQ(vfio_sim_change_state(s, VFIO_SIM_STOP_COPY), 0);
+
+    /* Without a count there is no end; other calls do not fail. */
+    session = session_of(s);
+    set_key(s, 0, "fail-call-skip=0");
+    set_key(s, 0, "fail-call-count=0");
+    set_key(s, 0, "fail-call=data-size");
+    for (n = 0; n < TAP_SIZE(errors); n++) {
+        uint64_t size;
+
+        snprintf(key, sizeof(key), "fail-errno=%s", errors[n].name);
+        set_key(s, 0, key);
+        CHECK_EQ(vfio_sim_query_length(s, &size), -errors[n].error);
+    }
+    CHECK_EQ(vfio_sim_read_data(s, session, buf, 8, &wait), 8);
+    set_key(s, 0, "fail-call=read");
+    CHECK_EQ(vfio_sim_read_data(s, session, buf, 8, &wait), -ETIMEDOUT);
+    set_key(s, 0, "fail-call=write");
+    CHECK_EQ(vfio_sim_write_data(s, session, buf, 8, &wait), -ETIMEDOUT);
+    set_key(s, 0, "fail-call=none");
+    CHECK_EQ(vfio_sim_query_length(s, &n), 0);
+}
+
+static void test_short_transfers(void)
+{
+    VFIOSim *s = front_end("stop-bytes=64K read-max=100")->sim;
+    VFIOSim *d = front_end("write-max=7")->sim;
+    static uint8_t buf[64 * KIB];
+    uint64_t wait;
+    int64_t ret;
+    size_t n = 0;
+
+    CHECK_EQ(vfio_sim_change_state(s, VFIO_SIM_STOP_COPY), 0);
+    while ((ret = vfio_sim_read_data(s, session_of(s), buf + n,
+                                     sizeof(buf) - n, &wait)) > 0) {
+        CHECK(ret <= 100);
+        n += ret;
+    }
+    CHECK_EQ(n, sizeof(buf));
+    CHECK_EQ(vfio_sim_change_state(d, VFIO_SIM_RESUMING), 0);
+    for (n = 0; n < sizeof(buf); n += ret) {
+        ret = vfio_sim_write_data(d, session_of(d), buf + n, sizeof(buf) - n,
+                                  &wait);
+        CHECK(ret > 0 && ret <= 7);
+    }
+    CHECK_EQ(vfio_sim_change_state(d, VFIO_SIM_RUNNING), 0);
+}
+
 static const TapCase cases[] = {
     TAP_CASE("state-change", test_state_change,
              "latencies, steps and the session, in their order"),
@@ -392,6 +464,10 @@ static const TapCase cases[] = {
              "setting keys by name: errors, their messages, fixed keys"),
     TAP_CASE("dma", test_dma,
              "writing memory where there is some, and verifying it"),
+    TAP_CASE("fail-call", test_fail_call,
+             "calls fail, from one on, with a certain error"),
+    TAP_CASE("short-transfers", test_short_transfers,
+             "read-max and write-max make transfers short"),
 };
 
 TAP_GROUP(model_calls, "calls", cases);

@@ -196,6 +196,22 @@ static void test_fail_write_after(void)
     CHECK_EQ(vfio_sim_set_state(d, 0, VFIO_SIM_RUNNING), 0);
 }
 
+static void test_fail_log(void)
+{
+    VFIOSim *s = device("dma-rate=1M fail-call=log-start fail-call-count=1");
+    const VFIOSimRange all = { 0, 1 << 30 };
+
+    CHECK_EQ(vfio_sim_log_start(s, VFIO_SIM_DEVICE_LOG, &all, 1), -EIO);
+    CHECK_EQ(vfio_sim_log_stop(s, VFIO_SIM_DEVICE_LOG), -EINVAL);
+    CHECK_EQ(vfio_sim_log_start(s, VFIO_SIM_DEVICE_LOG, &all, 1), 0);
+    set_key(s, 0, "fail-call=log-report");
+    CHECK_EQ(vfio_sim_log_report(s, VFIO_SIM_DEVICE_LOG, 0, 4096, true, NULL,
+                                 NULL), -EIO);
+    set_key(s, 0, "fail-call=log-stop");
+    CHECK_EQ(vfio_sim_log_stop(s, VFIO_SIM_DEVICE_LOG), -EIO);
+    CHECK_EQ(vfio_sim_log_stop(s, VFIO_SIM_DEVICE_LOG), 0);
+}
+
 static const TapCase cases[] = {
     TAP_CASE("report-values", test_report,
              "report-* set what the queries report, or fail them"),
@@ -209,6 +225,8 @@ static const TapCase cases[] = {
              "a read fails after a number of bytes"),
     TAP_CASE("fail-write-after", test_fail_write_after,
              "a write fails after a number of bytes"),
+    TAP_CASE("fail-log", test_fail_log,
+             "calls of the dirty page log fail"),
 };
 
 TAP_GROUP(model_faults, "faults", cases);

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+What scripts/check-faults does: migrations with a fault in each, and checks of
+what is left.
+
+plan.py     which cases there are: a setup, a fault and a moment from a seed
+wire.py     a relay between source and destination that fails
+actions.py  what happens to the devices, the link and the processes
+case.py     run one case
+oracle.py   what must be true after it
+report.py   the table of results
+"""

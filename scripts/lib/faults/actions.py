@@ -1,0 +1,371 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+What happens in the kinds of cases.  An action is armed before the migration
+starts, and acts when its moment has come; both may be nothing.
+"""
+
+import contextlib
+import os
+import random
+import signal
+import threading
+import time
+
+from migpair import Failed
+
+from .oracle import wait
+from .plan import MIB, MOMENTS
+
+
+class Action:
+    """Nothing happens.  A migration with this completes."""
+
+    # Whether the migration must end by itself, without a cancel
+    ends = True
+    # Whether it must complete
+    completes = False
+    # Whether a device may be broken afterwards, so that it cannot migrate
+    breaks = False
+    # Whether the side that is named may die, and take the guest with it
+    kills = None
+    # Whether the guest is stopped afterwards, by the user's wish
+    stops = False
+    # How often the guest is reset
+    resets = 0
+    # Whether memory and device data may be wrong
+    damages = False
+    # Whether the source may be told something wrong about the destination
+    lies = False
+
+    def __init__(self, run, case):
+        self.run = run
+        self.case = case
+        self.options = case.options
+        # The device that it happens to
+        self.rng = random.Random(f'{case.seed}/{case.number}/action')
+        self.index = self.rng.randrange(case.setup.devices)
+
+    def machine(self, side):
+        return getattr(self.run, side)
+
+    def device(self, side):
+        return self.machine(side).controls[self.index]
+
+    def arm(self):
+        """Before the migration"""
+
+    def act(self):
+        """At the moment; the device is held there"""
+
+    def end(self):
+        """Before the migration is cancelled, or has ended"""
+
+    def repair(self):
+        """After it: nothing fails any more"""
+
+
+class Nothing(Action):
+    completes = True
+
+
+class CallFails(Action):
+    side = 'source'
+
+    def arm(self):
+        o = self.options
+        if o['call'] == 'set-state' and o['count'] == 0:
+            self.breaks = True
+        if o['which'] != 'last':
+            self._set({'first': 0, 'second': 1}.get(
+                o['which'], self.rng.randrange(2, 12)))
+
+    def _set(self, skip):
+        device, o = self.device(self.side), self.options
+        device.set('fail-errno', o['errno'])
+        device.set('fail-call-count', o['count'])
+        device.set('fail-call-skip', skip)
+        device.set('fail-call', o['call'])
+
+    def act(self):
+        if self.options['which'] == 'last':
+            self._set(0)
+
+    def repair(self):
+        self.device(self.side).set('fail-call', 'none')
+
+
+class DestinationCallFails(CallFails):
+    side = 'destination'
+
+
+class StateFails(Action):
+    side = 'source'
+
+    def arm(self):
+        o = self.options
+        self.breaks = o['into'] == 'error' or o['count'] == 0
+        device = self.device(self.side)
+        device.set('fail-into', o['into'])
+        device.set('fail-count', o['count'])
+        device.set('fail-state', o['state'])
+
+    def repair(self):
+        self.device(self.side).set('fail-state', 'none')
+
+
+class DestinationStateFails(StateFails):
+    side = 'destination'
+
+
+class Short(Action):
+    completes = True
+
+    def arm(self):
+        side = self.options['side']
+        self.device(side).set('read-max' if side == 'source' else 'write-max',
+                              self.options['bytes'])
+
+
+class WrongSizes(Action):
+    # A device may report that it always has more than the limit allows
+    ends = False
+
+    def arm(self):
+        for which in ('initial', 'dirty', 'stop'):
+            self.device('source').set(f'report-{which}', self.options[which])
+
+    def repair(self):
+        for which in ('initial', 'dirty', 'stop'):
+            self.device('source').set(f'report-{which}', 'truth')
+
+
+class Reinit(Action):
+    completes = True
+
+    def arm(self):
+        device, o = self.device('source'), self.options
+        device.set('reinit-bytes', MIB)
+        device.set('reinit-flag', o['flag'])
+        device.set('reinit-count', o['count'])
+        device.set('reinit-at', o['at'])
+
+    def repair(self):
+        self.device('source').set('reinit-at', 'none')
+
+
+class Hang(Action):
+    completes = True
+
+    def act(self):
+        time.sleep(self.options['ms'] / 1000)
+
+
+class WireFails(Action):
+    def arm(self):
+        setup, o = self.case.setup, self.options
+        how = {'link reset': 'reset', 'link closed': 'close',
+               'link stalls': 'stall', 'link slow': 'slow'}[self.case.kind]
+        if how == 'slow':
+            self.run.wire_options = {'how': 'slow', 'rate': o['rate']}
+            self.completes = True
+            return
+        # About what there is on each channel
+        total = 5 * MIB + setup.devices * (
+            setup.stop + (setup.initial if setup.precopy else 0))
+        if setup.multifd:
+            total //= 2
+        self.ends = how != 'stall'
+        self.run.wire_options = {
+            'how': how, 'channel': o['channel'] % (3 if setup.multifd else 1),
+            'after': int(o['after'] ** 2 * total)}
+
+    def end(self):
+        # A cancel must end it, however long the link stalls
+        pass
+
+    def repair(self):
+        self.run.wire.release()
+
+
+class ChannelDamaged(Action):
+    """
+    Nothing protects the data against this, so that the guest's memory may be
+    wrong afterwards; but no QEMU may crash or hang.
+    """
+    ends = False
+    damages = True
+
+    def arm(self):
+        self.run.wire_options = {
+            'how': 'damage', 'channel': self.options['channel'],
+            'after': self.options['after'],
+            'damage': bytes.fromhex(self.options['damage'])}
+
+
+class ReturnPathDamaged(Action):
+    """
+    The source must survive it.  It believes what it is told, also that a guest
+    has not arrived which runs on the destination.
+    """
+    ends = False
+    lies = True
+
+    def arm(self):
+        self.run.wire_options = {
+            'how': 'damage', 'channel': 0, 'back': True,
+            'after': self.options['after'],
+            'damage': bytes.fromhex(self.options['damage'])}
+
+
+class Killed(Action):
+    def arm(self):
+        self.kills = self.options['side']
+
+    def act(self):
+        os.kill(self.machine(self.kills).pid(), signal.SIGKILL)
+
+
+class Frozen(Action):
+    completes = True
+
+    def act(self):
+        pid = self.machine(self.options['side']).pid()
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(self.options['ms'] / 1000)
+        os.kill(pid, signal.SIGCONT)
+
+
+class Command(Action):
+    """
+    A command on the source.  Where a device is held with QEMU's lock, it is
+    answered only afterwards: it is sent by another thread.
+    """
+    commands = ()
+
+    def act(self):
+        self.error = None
+        self.thread = threading.Thread(target=self._send)
+        self.thread.start()
+        # So that it has reached QEMU before the device goes on
+        self.thread.join(0.03)
+
+    def _send(self):
+        try:
+            self.send()
+        except Exception as e:      # pylint: disable=broad-except
+            self.error = e
+
+    def send(self):
+        for command, arguments in self.commands:
+            self.run.source.cmd(command, **arguments)
+
+    def end(self):
+        if not hasattr(self, 'thread'):
+            return
+        self.thread.join(60)
+        if self.error and self.run.source.alive():
+            raise self.error
+
+
+class Cancel(Command):
+    commands = (('migrate_cancel', {}),)
+
+
+class Stop(Command):
+    completes = True
+    stops = True
+    commands = (('stop', {}),)
+
+
+class StopCont(Command):
+    commands = (('stop', {}), ('cont', {}))
+
+
+class Reset(Command):
+    resets = 1
+    commands = (('system_reset', {}),)
+
+
+class LimitCancel(Command):
+    commands = (('migrate-set-parameters', {'downtime_limit': 5000}),
+                ('migrate_cancel', {}))
+
+
+class Parameters(Command):
+    completes = True
+
+    def send(self):
+        for _ in range(10):
+            self.run.source.cmd('migrate-set-parameters', **{
+                'downtime_limit': self.rng.choice((1, 100, 3000, 20000)),
+                'max_bandwidth': self.rng.choice((10 << 20, 1 << 30)),
+                'avail_switchover_bandwidth': self.rng.choice((0, 1 << 30))})
+        self.run.source.cmd('migrate-set-parameters', downtime_limit=20000,
+                            avail_switchover_bandwidth=0)
+
+
+ACTIONS = {
+    'nothing': Nothing,
+    'source call fails': CallFails,
+    'destination call fails': DestinationCallFails,
+    'source state fails': StateFails,
+    'destination state fails': DestinationStateFails,
+    'short transfers': Short,
+    'wrong sizes': WrongSizes,
+    're-initialisation': Reinit,
+    'device hangs': Hang,
+    'link reset': WireFails,
+    'link closed': WireFails,
+    'link stalls': WireFails,
+    'link slow': WireFails,
+    'channel damaged': ChannelDamaged,
+    'return path damaged': ReturnPathDamaged,
+    'killed': Killed,
+    'frozen': Frozen,
+    'migrate_cancel': Cancel,
+    'stop': Stop,
+    'stop and cont': StopCont,
+    'system_reset': Reset,
+    'limit and cancel': LimitCancel,
+    'parameters': Parameters,
+}
+
+
+class Hold:
+    """Hold a device at a moment of the migration, act, and let it go on"""
+
+    # Seconds until the moment has come
+    SECONDS = 10
+
+    def __init__(self, action, moment):
+        self.action = action
+        self.moment = moment
+        self.reached = False
+        side, self.value, _ = MOMENTS[moment]
+        self.device = action.device(side)
+        if moment == 'stop-copy read':
+            # Held from the stop on, and then again
+            self.value = 'stop-copy'
+
+    def arm(self):
+        self.device.set('hold', self.value)
+
+    def _held(self, ended):
+        def ready():
+            return self.device.get('holding') or ended()
+        return wait(ready, self.SECONDS) and self.device.get('holding')
+
+    def act(self, ended):
+        """ENDED(): has the migration ended, so that it will not come?"""
+        # A device that has died with its QEMU holds nothing
+        with contextlib.suppress(Failed):
+            if self._held(ended) and self.moment == 'stop-copy read':
+                self.device.set('hold', 'read')
+                wait(lambda: self.device.get('state') == 'stop-copy', 5)
+            self.reached = bool(self._held(ended))
+        try:
+            if self.reached:
+                self.action.act()
+        finally:
+            with contextlib.suppress(Failed):
+                self.device.set('hold', 'none')

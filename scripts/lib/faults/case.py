@@ -1,0 +1,379 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Run one case"""
+
+import contextlib
+import os
+import threading
+import time
+
+from migpair import Device, Failed, Machine, tickrom
+
+from . import oracle
+from .actions import ACTIONS, Hold
+from .oracle import (AGAIN, CRASH, ERROR, HANG, LOST, TWO, UNKNOWN,
+                     Problem, wait)
+from .plan import Case
+from .wire import Wire
+
+MEMORY = 128 << 20
+# Seconds in which a migration ends, and in which it does after a cancel
+ENDS, CANCELLED = 30, 10
+ENDED = ('completed', 'failed', 'cancelled')
+# Where the devices do DMA, behind the memory that the guest rewrites
+DMA_BASE, DMA_SIZE = 64 << 20, 4 << 20
+
+
+class Node(Machine):
+    """A QEMU of a case"""
+
+    def crashed(self):
+        status = self._process and self._process.poll()
+        return status is not None and status < 0 and not self.killed
+
+    killed = False
+
+
+class Hammer:
+    """Several clients that ask one QEMU all the time"""
+
+    QUERIES = (b'{"execute": "query-migrate"}\n',
+               b'{"execute": "human-monitor-command", "arguments":'
+               b' {"command-line": "info migrate"}}\n')
+
+    def __init__(self, machine):
+        self.machine = machine
+        self.going = True
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        # It ends with its QEMU
+        with contextlib.suppress(Failed, OSError, IndexError):
+            while self.going:
+                for query in self.QUERIES:
+                    self.machine.raw.round_trip(query)
+
+    def close(self):
+        self.going = False
+        self.thread.join(60)
+
+
+class Run:
+    """
+    A source, a destination, and a migration between them; then a second one
+    from where the guest is
+    """
+
+    def __init__(self, sess, tools, case):
+        self.sess = sess
+        self.tools = tools
+        self.case = case
+        self.wire_options = {}
+        self.wire = None
+        self.hold = None
+        self.nodes = []
+        self.hammer = None
+        self.rom = os.path.join(sess.tmp, 'fault.rom')
+        if not os.path.exists(self.rom):
+            with open(self.rom, 'wb') as f:
+                f.write(tickrom.image(oracle.REWRITE))
+
+    def node(self, name, incoming):
+        setup = self.case.setup
+        devices = []
+        for i in range(setup.devices):
+            keys = setup.keys()
+            if setup.dma:
+                keys |= {'dma-rate': '2M', 'dma-size': DMA_SIZE,
+                         'dma-base': DMA_BASE + i * DMA_SIZE}
+            devices.append(Device(**keys))
+        arguments = []
+        if setup.acks == 'new':
+            arguments = ['-global', 'migration.switchover-ack-legacy=off']
+        node = Node(self.sess, self.tools.binary, name, devices,
+                    sim=self.tools.sim, incoming=incoming, memory=MEMORY,
+                    arguments=arguments, raw_monitor=setup.hammered,
+                    rom=self.rom,
+                    log_name=f'case-{self.case.number}-{name}')
+        self.nodes.append(node)
+        capabilities = [n for n, on in (
+            ('multifd', setup.multifd), ('return-path', setup.return_path),
+            ('switchover-ack', setup.acks != 'off'), ('events', True)) if on]
+        node.cmd('migrate-set-capabilities', capabilities=[
+            {'capability': n, 'state': True} for n in capabilities])
+        node.cmd('migrate-set-parameters', downtime_limit=20000)
+        return node
+
+    def migrate(self, source, destination, **wire):
+        destination.cmd('migrate-incoming', uri='tcp:127.0.0.1:0')
+        address = destination.cmd('query-migrate')['socket-address'][0]
+        self.wire = Wire(int(address['port']), **wire)
+        source.cmd('migrate', uri=f'tcp:127.0.0.1:{self.wire.port}')
+
+    def status(self, source):
+        return source.cmd('query-migrate').get('status')
+
+    def ended(self, source):
+        return not source.alive() or self.status(source) in ENDED
+
+    def wait_end(self, source, action):
+        """Wait for the end of the migration; cancel one that need not end"""
+        patience = ENDS if action.ends else 3
+        if wait(lambda: self.ended(source), patience):
+            return
+        if action.ends:
+            info = source.cmd('query-migrate')
+            raise Problem(HANG, f'the migration has not ended after {ENDS} s: '
+                          f'{info["status"]}, {info.get("switchover-state")}')
+        source.cmd('migrate_cancel')
+        if not wait(lambda: self.ended(source), CANCELLED):
+            raise Problem(HANG, 'a cancel did not end the migration within '
+                          f'{CANCELLED} s: {self.status(source)}')
+
+    def first(self):
+        """The migration with the fault; returns who has the guest then"""
+        case = self.case
+        source = self.source = self.node('source', False)
+        destination = self.destination = self.node('destination', True)
+        action = ACTIONS[case.kind](self, case)
+        moment = case.moment
+        if case.options.get('which') == 'last':
+            moment = 'stop' if action.side == 'source' else 'start'
+        if moment and moment != 'waiting':
+            self.hold = Hold(action, moment)
+            self.hold.arm()
+        action.arm()
+        if moment == 'waiting':
+            source.cmd('migrate-set-parameters', downtime_limit=1)
+        if not wait(lambda: source.ticks.count > 20, 10):
+            raise Problem(LOST, 'the guest does not start')
+        before = oracle.resources(source)
+        if case.setup.hammered:
+            self.hammer = Hammer(source)
+        self.migrate(source, destination, **self.wire_options)
+        if self.hold:
+            self.hold.act(lambda: self.settled(source, destination))
+        elif moment == 'waiting':
+            wait(lambda: self.waits(source), 10)
+            action.act()
+            action.end()
+            if self.status(source) not in ENDED:
+                with contextlib.suppress(Failed):
+                    source.cmd('migrate-set-parameters', downtime_limit=20000)
+        action.end()
+        self.wait_end(source, action)
+        action.end()
+        if self.hammer:
+            self.hammer.close()
+            self.hammer = None
+        owner = self.owner(source, destination, action)
+        action.repair()
+        self.check_first(action, source, destination, owner, before)
+        return action, owner
+
+    def settled(self, source, destination):
+        """No moment of the migration will come any more"""
+        if not source.alive():
+            return True
+        if self.hold.device in destination.controls:
+            return not destination.alive() or running_quietly(destination)
+        # The monitor may not answer while the device is held
+        return not self.hold.device.get('holding') and self.ended(source)
+
+    def waits(self, source):
+        info = source.cmd('query-migrate')
+        return info['status'] in ENDED or \
+            info.get('ram', {}).get('dirty-sync-count', 0) > 4
+
+    def owner(self, source, destination, action):
+        """Which of them must run the guest; None: the host that had it died"""
+        if action.kills:
+            killed = getattr(self, action.kills)
+            if self.hold.reached:
+                killed.killed = True
+                wait(lambda: not killed.alive(), 5)
+        for m in (source, destination):
+            if m.crashed():
+                m.explain('crashed')
+        if not source.alive():
+            # The destination has the guest if it got all of it
+            if not wait(lambda: not destination.alive()
+                        or oracle.running(destination), 10):
+                raise Problem(HANG, 'the source was killed, and the '
+                              'destination neither ends nor runs: ' +
+                              destination.cmd('query-status')['status'])
+            return destination if destination.alive() else None
+        status = self.status(source)
+        if action.stops:
+            for m in (source, destination):
+                if m.alive() and m.cmd('query-status')['status'] == 'paused':
+                    m.cmd('cont')
+        if status != 'completed':
+            return source
+        if not wait(lambda: not destination.alive()
+                    or oracle.running(destination), 10):
+            raise Problem(LOST, 'the migration has completed, and the '
+                          'destination does not start the guest: '
+                          + destination.cmd('query-status')['status'])
+        if not destination.alive():
+            if destination.killed:
+                return None
+            text = destination.last_words(3)
+            raise Problem(LOST if self.case.setup.return_path else UNKNOWN,
+                          'the migration has completed, and the destination '
+                          f'has ended{text}')
+        return destination
+
+    def check_first(self, action, source, destination, owner, before):
+        if not owner:
+            if source.alive() and oracle.running(source):
+                raise Problem(TWO, 'unexpected owner')
+            return
+        if owner is source:
+            status = self.status(source)
+            if action.completes and \
+                    (not self.hold or self.hold.reached):
+                raise Problem(ERROR, f'the migration was {status}, and should '
+                              'have completed: ' + source.cmd(
+                                  'query-migrate').get('error-desc', ''))
+            if status == 'failed':
+                oracle.check_error(source, ())
+        other = destination if owner is source else source
+        oracle.check_one_guest(owner, [] if action.lies else [other])
+        if action.damages and owner is destination:
+            return
+        if not action.resets:
+            oracle.check_continuity(
+                [source] if owner is source else [source, destination])
+        if not action.breaks:
+            oracle.check_devices(owner)
+        if owner is destination:
+            oracle.check_streams(destination)
+        else:
+            oracle.check_resources(source, before)
+        oracle.check_memory(owner, self.sess.tmp, action.resets)
+
+    def second(self, action, owner):
+        """Another migration, to a third QEMU; nothing fails"""
+        if not owner or action.breaks or \
+                (action.damages and owner is self.destination):
+            return
+        for node in self.nodes:
+            if node is not owner:
+                node.close()
+        third = self.node('third', True)
+        for control in owner.controls:
+            control.set('hold', 'none')
+        owner.cmd('migrate-set-parameters', downtime_limit=20000,
+                  max_bandwidth=1 << 30)
+        self.wire.close()
+        try:
+            self.migrate(owner, third)
+        except Failed as e:
+            raise Problem(AGAIN, str(e)) from None
+        if not wait(lambda: self.ended(owner), ENDS):
+            raise Problem(AGAIN, 'the second migration does not end')
+        if not owner.alive():
+            owner.explain('died in the second migration')
+        if self.status(owner) != 'completed':
+            info = owner.cmd('query-migrate')
+            raise Problem(AGAIN, f'the second migration was {info["status"]}: '
+                          + info.get('error-desc', ''))
+        if not wait(lambda: not third.alive() or oracle.running(third), 10) \
+                or not third.alive():
+            raise Problem(AGAIN, 'the guest does not run after the second '
+                          'migration' + third.last_words(3))
+        oracle.check_one_guest(third, [owner])
+        oracle.check_continuity([owner, third])
+        oracle.check_devices(third)
+        oracle.check_streams(third)
+        oracle.check_memory(third, self.sess.tmp, action.resets)
+
+    def close(self):
+        if self.hammer:
+            self.hammer.going = False
+        for node in self.nodes:
+            node.close()
+        if self.wire:
+            self.wire.close()
+
+
+def cycles(sess, tools, setup, count):
+    """
+    COUNT migrations of one guest that are cancelled or fail, in turn.  Returns
+    a problem, or None if the source needs no more for the last than for the
+    first few.
+    """
+    this = Run(sess, tools, Case(0, 0, 'nothing', setup))
+    try:
+        source = this.node('source', False)
+        if not wait(lambda: source.ticks.count > 20, 10):
+            return Problem(LOST, 'the guest does not start')
+        source.cmd('migrate-set-parameters', downtime_limit=1)
+        before = None
+        for i in range(count):
+            destination = this.node(f'destination-{i}', True)
+            if i % 2:
+                destination.controls[0].set('fail-call', 'write')
+                source.cmd('migrate-set-parameters', downtime_limit=20000)
+            this.migrate(source, destination)
+            if i % 2:
+                wait(lambda: this.ended(source), ENDS)
+                source.cmd('migrate-set-parameters', downtime_limit=1)
+            else:
+                wait(lambda: this.waits(source), ENDS)
+                source.cmd('migrate_cancel')
+            if not wait(lambda: this.ended(source), CANCELLED):
+                return Problem(HANG, f'migration {i} does not end')
+            this.wire.close()
+            destination.close()
+            this.nodes.remove(destination)
+            os.unlink(destination.log)
+            oracle.check_one_guest(source, [])
+            if i == 5:
+                before = oracle.resources(source), oracle.memory(source)
+        oracle.check_resources(source, before[0])
+        oracle.check_memory(source, sess.tmp)
+        grown = oracle.memory(source) - before[1]
+        if grown > count * (64 << 10):
+            return Problem(oracle.LEAK, f'{count - 6} migrations have taken '
+                           f'{grown >> 10} KiB')
+    except Problem as e:
+        return e
+    except Failed as e:
+        return oracle.from_failed(this.nodes, e)
+    finally:
+        this.close()
+    return None
+
+
+def running_quietly(machine):
+    with contextlib.suppress(Failed):
+        return bool(machine.ticks.count)
+    return False
+
+
+def run(sess, tools, case):
+    """(the problem or None, seconds, whether its moment came)"""
+    start = time.monotonic()
+    this = Run(sess, tools, case)
+    problem = None
+    try:
+        action, owner = this.first()
+        this.second(action, owner)
+    except Problem as e:
+        problem = e
+    except Failed as e:
+        problem = oracle.from_failed(this.nodes, e)
+    except Exception as e:      # pylint: disable=broad-except
+        problem = Problem(oracle.SCRIPT, repr(e))
+    if not problem and any(n.crashed() for n in this.nodes):
+        problem = Problem(CRASH, 'a QEMU has crashed')
+    logs = [n.log for n in this.nodes]
+    this.close()
+    if not problem:
+        for log in logs:
+            with contextlib.suppress(OSError):
+                os.unlink(log)
+    reached = not this.hold or this.hold.reached
+    return problem, time.monotonic() - start, reached

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A relay between source and destination whose connections fail"""
+
+import contextlib
+import socket
+import struct
+import threading
+import time
+
+CHUNK = 64 << 10
+BUFFER = 256 << 10
+
+
+class Wire:
+    """
+    Relays TCP connections to PORT.  The connection number CHANNEL, in the
+    order in which they are made, fails after AFTER bytes towards the
+    destination:
+
+    HOW = reset   both sides get a reset
+          close   both sides get the end of the data
+          stall   nothing is carried any more, until release()
+          slow    carries RATE bytes per second from the start
+          damage  DAMAGE replaces bytes there; with BACK, in the other direction
+          count   carries everything, and counts (in carried)
+    """
+
+    def __init__(self, port, how='count', channel=0, after=0, rate=None,
+                 damage=b'', back=False):
+        self.damage = damage
+        self.back = back
+        self.port_to = port
+        self.how = how
+        self.channel = channel
+        self.after = after
+        self.rate = rate
+        self.carried = []
+        self.happened = threading.Event()
+        self._released = threading.Event()
+        self._sockets = []
+        self._listener = socket.create_server(('127.0.0.1', 0), backlog=64)
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(('127.0.0.1', self.port_to))
+                for s in (client, server):
+                    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+                    self._sockets.append(s)
+                number = len(self.carried)
+                self.carried.append(0)
+                damaged = self.how == 'damage' and number == self.channel
+                for args in (
+                        (client, server, number, damaged and not self.back),
+                        (server, client, None, damaged and self.back)):
+                    threading.Thread(target=self._forward, args=args,
+                                     daemon=True).start()
+
+    def _fail(self, pair):
+        self.happened.set()
+        if self.how == 'stall':
+            self._released.wait()
+            return
+        for s in pair:
+            if self.how == 'reset':
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                             struct.pack('ii', 1, 0))
+                # shutdown() wakes the other thread, close() sends the reset
+                with contextlib.suppress(OSError):
+                    s.shutdown(socket.SHUT_RD)
+                s.close()
+            else:
+                s.shutdown(socket.SHUT_RDWR)
+
+    def _damaged(self, data, position):
+        """DATA, which begins at POSITION, with the damage"""
+        at = self.after - position
+        end = at + len(self.damage)
+        if at >= len(data) or end <= 0:
+            return data
+        self.happened.set()
+        data = bytearray(data)
+        first, last = max(at, 0), min(end, len(data))
+        data[first:last] = self.damage[first - at:last - at]
+        return bytes(data)
+
+    def _forward(self, source, sink, number, damaged):
+        """NUMBER: of the connection; None in the other direction"""
+        position = 0
+        fails = number == self.channel and \
+            self.how in ('reset', 'close', 'stall')
+        failed = False
+        try:
+            while True:
+                room = CHUNK
+                if fails and not failed:
+                    room = min(room, max(self.after - self.carried[number], 0))
+                    if not room:
+                        failed = True
+                        self._fail((source, sink))
+                        continue
+                data = source.recv(room)
+                if not data:
+                    break
+                if damaged:
+                    data = self._damaged(data, position)
+                position += len(data)
+                if self.rate and number is not None:
+                    time.sleep(len(data) / self.rate)
+                sink.sendall(data)
+                if number is not None:
+                    self.carried[number] += len(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            for s in (source, sink):
+                with contextlib.suppress(OSError):
+                    s.shutdown(socket.SHUT_RDWR)
+
+    def release(self):
+        """End a stall"""
+        self._released.set()
+
+    def close(self):
+        self.release()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for s in self._sockets:
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR)
+            s.close()
