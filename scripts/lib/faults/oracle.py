@@ -9,7 +9,7 @@ import struct
 import time
 from dataclasses import dataclass
 
-from migpair import tickrom
+from migpair import Failed, tickrom
 
 # What may be wrong, in the order of the table
 LOST, TWO, HANG, CRASH, BYTES, DEVICE, ERROR, AGAIN, LEAK, SCRIPT = (
@@ -48,7 +48,12 @@ def wait(condition, seconds):
 
 def running(machine):
     """Does QEMU run the guest, by its own account?"""
-    return machine.alive() and machine.cmd('query-status')['running']
+    try:
+        return machine.alive() and machine.cmd('query-status')['running']
+    except Failed:
+        if machine.alive():
+            raise
+        return False
 
 
 def check_one_guest(owner, others):

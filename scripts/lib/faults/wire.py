@@ -18,7 +18,7 @@ class Wire:
     destination:
 
     HOW = reset   both sides get a reset
-          close   both sides get the end of the data
+          close   both sides get the end of the data, and then a reset
           stall   nothing is carried any more, until release()
           slow    carries RATE bytes per second from the start
           damage  DAMAGE replaces bytes there; with BACK, in the other direction
@@ -46,7 +46,13 @@ class Wire:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(('127.0.0.1', self.port_to))
+                try:
+                    server = socket.create_connection(('127.0.0.1',
+                                                       self.port_to))
+                except OSError:
+                    # The destination has ended
+                    client.close()
+                    continue
                 for s in (client, server):
                     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
@@ -69,12 +75,12 @@ class Wire:
             if self.how == 'reset':
                 s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                              struct.pack('ii', 1, 0))
-                # shutdown() wakes the other thread, close() sends the reset
-                with contextlib.suppress(OSError):
-                    s.shutdown(socket.SHUT_RD)
-                s.close()
-            else:
-                s.shutdown(socket.SHUT_RDWR)
+            # shutdown() wakes the other thread; data that comes after close()
+            # is answered with a reset
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR if self.how == 'close'
+                           else socket.SHUT_RD)
+            s.close()
 
     def _damaged(self, data, position):
         """DATA, which begins at POSITION, with the damage"""

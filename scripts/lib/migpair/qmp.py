@@ -104,7 +104,15 @@ class RawMonitor:
     def negotiate(self):
         self.sock.settimeout(TIMEOUT)
         self._reply()
-        self.round_trip(b'{"execute": "qmp_capabilities"}\n')
+        self.round_trip(b'{"execute": "qmp_capabilities", "arguments": '
+                        b'{"enable": ["oob"]}}\n')
+
+    def out_of_band(self, command):
+        """
+        Send a command that QEMU executes whatever its main loop does; another
+        thread may be in a round trip, and gets the reply
+        """
+        self.sock.sendall(command)
 
     def _reply(self):
         """One line, in as few steps as can be"""
