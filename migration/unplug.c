@@ -56,7 +56,7 @@ static void unplug_deferred_bh(void *opaque)
     for (guint i = 0; devices && i < devices->len; i++) {
         DeviceState *dev = g_ptr_array_index(devices, i);
 
-        /* The guest may have been reset, and have its device back */
+        /* Gone by other means, or in use again: then it has to wait again */
         if (!dev->realized || migration_defer_unplug(dev)) {
             continue;
         }

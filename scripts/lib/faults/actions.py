@@ -28,6 +28,8 @@ class Action:
     breaks = False
     # Seconds in which it must end
     patience = 30
+    # The side that was killed
+    killed = None
     # Whether the guest is stopped afterwards, by the user's wish
     stops = False
     # How often the guest is reset
@@ -220,6 +222,7 @@ class ReturnPathDamaged(Action):
 class Killed(Action):
     def act(self):
         self.machine(self.options['side']).kill()
+        self.killed = self.options['side']
 
 
 class Frozen(Action):

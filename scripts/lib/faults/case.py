@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import signal
 import threading
 import time
 
@@ -246,7 +247,12 @@ class Run:
                 raise Problem(HANG, 'the source was killed, and the '
                               'destination neither ends nor runs: ' +
                               destination.cmd('query-status')['status'])
-            return destination if destination.alive() else None
+            if destination.alive():
+                return destination
+            if self.case.moment == 'start' and action.killed == 'source':
+                raise Problem(LOST, 'the destination had all of the guest, and '
+                              'has ended' + destination.last_words(3))
+            return None
         status = self.status(source)
         if action.stops:
             for m in (source, destination):
@@ -260,7 +266,8 @@ class Run:
                           'destination does not start the guest: '
                           + destination.cmd('query-status')['status'])
         if not destination.alive():
-            if destination.killed:
+            if destination.killed and not (
+                    action.killed and self.case.setup.return_path):
                 return None
             text = destination.last_words(3)
             raise Problem(LOST if self.case.setup.return_path else UNKNOWN,
@@ -377,6 +384,9 @@ def cycles(sess, tools, setup, count):
             if i == count // 2:
                 before = oracle.resources(source), oracle.memory(source)
         oracle.check_resources(source, before[0])
+        if not wait(lambda: oracle.resources(source)[1] <= before[0][1], 15):
+            return Problem(oracle.LEAK, f'the source had {before[0][1]} threads,'
+                           f' and has {oracle.resources(source)[1]}')
         oracle.check_memory(source, sess.tmp)
         grown = oracle.memory(source) - before[1]
         if grown > LEAK:
@@ -411,6 +421,9 @@ def run(sess, tools, case):
         problem = oracle.from_failed(this.nodes, e)
     except Exception as e:      # pylint: disable=broad-except
         problem = Problem(oracle.SCRIPT, repr(e))
+    finally:
+        # Not in the middle of the clean-up
+        signal.alarm(0)
     if not problem and any(n.crashed() for n in this.nodes):
         problem = Problem(CRASH, 'a QEMU has crashed')
     logs = [n.log for n in this.nodes]

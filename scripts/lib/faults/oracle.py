@@ -26,7 +26,7 @@ PAGE = 4096
 TICKS = 10
 
 
-@dataclass
+@dataclass(eq=False)
 class Problem(Exception):
     """Something is wrong after a case"""
     category: str

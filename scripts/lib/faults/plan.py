@@ -166,7 +166,7 @@ def _wire(how):
     def draw(rng):
         options = {'after': rng.random(), 'channel': rng.randrange(3)}
         if how == 'slow':
-            rate = rng.choice((125_000, *[1_000_000] * 3, *[20_000_000] * 4))
+            rate = rng.choice((125_000, *[1_000_000] * 7, *[20_000_000] * 8))
             # Else a case takes minutes
             small = replace(_setup(rng), devices=1, initial=MIB // 4,
                             stop=MIB // 4)

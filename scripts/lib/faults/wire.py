@@ -122,9 +122,11 @@ class Wire:
                     self.carried[number] += len(data)
             sink.shutdown(socket.SHUT_WR)
         except OSError:
+            # As with a connection between the two: both get a reset
             for s in (source, sink):
                 with contextlib.suppress(OSError):
                     s.shutdown(socket.SHUT_RDWR)
+                s.close()
 
     def release(self):
         """End a stall"""
