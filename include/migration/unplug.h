@@ -19,8 +19,8 @@
  *
  * Returns false if the caller is to unplug @dev now.  Otherwise the migration
  * fails, with an error that names the device, and @dev is unplugged when the
- * migration has been cleaned up.  For the guest it is gone; device_add finds its
- * place taken until then.
+ * migration has been cleaned up.  For the guest it is gone; device_add finds
+ * its place taken until then.
  *
  * Inside the BQL, in a vCPU thread or the main thread.  Does not wait.
  */

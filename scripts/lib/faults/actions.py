@@ -10,16 +10,19 @@ import random
 import signal
 import threading
 import time
+from typing import Any, Dict, Tuple
 
 from migpair import Failed
 
 from .oracle import wait
-from .plan import MIB, MOMENTS
+from .plan import EASY, MIB, MOMENTS
 
 
 class Action:
     """Nothing happens.  A migration with this completes."""
 
+    # Whose device it happens to
+    side = 'source'
     # Whether the migration must end by itself, without a cancel
     ends = True
     # Whether it must complete
@@ -71,8 +74,6 @@ class Nothing(Action):
 
 
 class CallFails(Action):
-    side = 'source'
-
     def arm(self):
         o = self.options
         if o['call'] == 'set-state' and o['count'] == 0:
@@ -104,8 +105,6 @@ class DestinationCallFails(CallFails):
 
 
 class StateFails(Action):
-    side = 'source'
-
     def arm(self):
         o = self.options
         self.breaks = o['into'] == 'error' or o['count'] == 0
@@ -240,14 +239,15 @@ class Command(Action):
     A command on the source.  Where a device is held with QEMU's lock, it is
     answered only afterwards: it is sent by another thread.
     """
-    commands = ()
+    commands: Tuple[Tuple[str, Dict[str, Any]], ...] = ()
 
     def act(self):
         self.error = None
         self.thread = threading.Thread(target=self._send)
         self.thread.start()
-        # So that it has reached QEMU before the device goes on
-        self.thread.join(0.03)
+        # So that it has reached QEMU before the device goes on, and is over
+        # if QEMU can execute it now
+        self.thread.join(5 if self.case.moment in EASY else 0.03)
 
     def _send(self):
         try:

@@ -256,8 +256,7 @@ class Run:
         status = self.status(source)
         if action.stops:
             for m in (source, destination):
-                if m.alive() and m.cmd('query-status')['status'] == 'paused':
-                    m.cmd('cont')
+                oracle.resume_if_paused(m)
         if status != 'completed':
             return source
         if not wait(lambda: not destination.alive()

@@ -56,6 +56,17 @@ def running(machine):
         return False
 
 
+def resume_if_paused(machine):
+    """As the user does who has stopped it; the machine may have ended"""
+    try:
+        if machine.alive() and \
+                machine.cmd('query-status')['status'] == 'paused':
+            machine.cmd('cont')
+    except Failed:
+        if machine.alive():
+            raise
+
+
 def check_one_guest(owner, others):
     """The guest ticks at OWNER, and at none of OTHERS"""
     before = {m: m.ticks.count for m in [owner, *others]}
@@ -65,9 +76,10 @@ def check_one_guest(owner, others):
         raise Problem(LOST, f'the guest does not run on the {owner.name} '
                       f'({owner.cmd("query-status")["status"]})')
     for m in others:
-        if m.alive() and (running(m) or m.ticks.count != before[m]):
+        if running(m) or m.ticks.count != before[m]:
             raise Problem(TWO, f'the guest runs on the {owner.name} and on '
-                          f'the {m.name}')
+                          f'the {m.name} ({m.cmd("query-status")["status"]}, '
+                          f'{m.ticks.count - before[m]} ticks)')
 
 
 def check_continuity(machines):

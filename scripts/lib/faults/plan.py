@@ -218,6 +218,14 @@ def _command(name, moments=None):
     return draw
 
 
+def _stop_cont(rng):
+    """
+    A migration of a stopped guest completes, and then a cont would start the
+    guest on the source as well: only where the migration stands still
+    """
+    return _setup(rng, precopy=True), {}, 'precopy read'
+
+
 def _none(rng):
     return _setup(rng), {}, None
 
@@ -242,7 +250,7 @@ KINDS = {
     'frozen': _frozen,
     'migrate_cancel': _command('cancel'),
     'stop': _command('stop'),
-    'stop and cont': _command('stop_cont', EASY),
+    'stop and cont': _stop_cont,
     'system_reset': _command('reset'),
     'limit and cancel': _command('limit_cancel', EASY),
     'parameters': _command('parameters', EASY),
