@@ -132,7 +132,7 @@ def check_streams(machine):
                           'that it had written are wrong')
         if stats['stream-verified'] != 1 or stats['stream-errors']:
             raise Problem(BYTES, f'device {i}: its stream was not accepted '
-                          f'({stats["stream-error"]})')
+                          f'({control.get("stream-error")})')
 
 
 def check_devices(machine):

@@ -39,7 +39,7 @@ static const Fault faults[] = {
     { "load/precopy", "fail-write-after", "1M", .at_dst = true },
     { "load/stop-copy", "fail-write-after", "8M", .at_dst = true },
     { "data/multifd", "fail-read-after", "8M", .multifd = true },
-    { "load/multifd", "fail-write-after", "8M", .at_dst = true,
+    { "load/late-multifd", "fail-write-after", "8M", .at_dst = true,
       .multifd = true, .error = "dev0: writing state buffer" },
     { "load/end", "fail-call", REFUSE_STATE, .at_dst = true },
     { "load/end-multifd", "fail-call", REFUSE_STATE, .at_dst = true,

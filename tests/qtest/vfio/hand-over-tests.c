@@ -92,7 +92,7 @@ static const VfioCase cases[] = {
         .run = test_destination_fails,
     },
     {
-        .path = "hand-over/destination-fails/multifd",
+        .path = "hand-over/destination-fails-multifd",
         .description = "The same, with multifd",
         .pair = { .bandwidth = MiB, .limit = 10, .multifd = true,
                   .devices = { "precopy=off,stop-bytes=64K" } },
