@@ -192,29 +192,50 @@ static void add_too_late_cases(void)
 
 /*
  * The final check is held: vCPUs are paused, and the main loop waits for the
- * migration thread.  The user sends @command meanwhile.
+ * migration thread.  The user sends @command meanwhile.  Returns whether it was
+ * not refused.
  */
-static void send_in_final_check(MigPair *p, const char *command)
+static bool try_in_final_check(MigPair *p, const char *command)
 {
+    bool accepted;
     QDict *rsp;
 
     SIM_WAIT(&p->src, 0, "holding", ==, 1);
     qtest_qmp_send(p->src.qts, "{ 'execute': %s }", command);
     vfio_sim_set(&p->src, 0, "hold", "none");
     rsp = qtest_qmp_receive(p->src.qts);
-    g_assert(qdict_haskey(rsp, "return"));
+    accepted = qdict_haskey(rsp, "return");
     qobject_unref(rsp);
+    return accepted;
 }
 
+static void send_in_final_check(MigPair *p, const char *command)
+{
+    bool accepted = try_in_final_check(p, command);
+
+    g_assert(accepted);
+}
+
+/*
+ * The main loop executes the command while vCPUs pause, or when all has been
+ * sent.  Then it is too late: the destination, which is held, has the guest.
+ */
 static void test_final_check_cancel(MigPair *p, const void *data)
 {
+    bool accepted;
+
     pair_migrate_to(p, PAIR_LIST(SMALL));
     SIM_WAIT(&p->src, 0, "holding", ==, 1);
-    /* Otherwise it could complete before the command is executed */
     vfio_sim_set(&p->dst, 0, "hold", "write");
-    send_in_final_check(p, "migrate_cancel");
+    accepted = try_in_final_check(p, "migrate_cancel");
+    if (!accepted) {
+        vfio_sim_set(&p->dst, 0, "hold", "none");
+        pair_check_completes(p);
+        g_assert(!vfio_sim_running(&p->src));
+        return;
+    }
     pair_check_runs_on(p, "cancelled");
-    g_assert_cmpuint(p->src.n_stop, ==, 1);
+    g_assert_cmpuint(p->src.n_stop, <=, 1);
     vfio_sim_set(&p->dst, 0, "hold", "none");
 
     check_works_again(p, PAIR_LIST(SMALL), 1);
