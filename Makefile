@@ -3,8 +3,8 @@
 # and PEER reach the scripts through the environment.
 
 .PHONY: help configure all build stock sim check check-sim check-kernel \
-	check-demo check-faults check-mutants check-series check-bisect lint refresh export sim-dist demo \
-	bench clean distclean
+	check-demo check-faults check-mutants check-series check-bisect lint \
+	refresh export sim-dist demo bench clean distclean
 # One script at a time: each of them uses all processors
 .NOTPARALLEL:
 

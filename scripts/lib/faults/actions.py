@@ -18,6 +18,10 @@ from .oracle import wait
 from .plan import EASY, MIB, MOMENTS
 
 
+# Of the error of a cancel that comes too late
+HANDED_OVER = 'has all of the guest'
+
+
 class Action:
     """Nothing happens.  A migration with this completes."""
 
@@ -188,34 +192,33 @@ class WireFails(Action):
         self.run.wire.release()
 
 
-class ChannelDamaged(Action):
+class Damaged(Action):
+    ends = False
+    # The direction: from the destination to the source
+    back = False
+
+    def arm(self):
+        o = self.options
+        self.run.wire_options = {
+            'how': 'damage', 'channel': o.get('channel', 0), 'back': self.back,
+            'after': o['after'], 'damage': bytes.fromhex(o['damage'])}
+
+
+class ChannelDamaged(Damaged):
     """
     Nothing protects the data against this, so that the guest's memory may be
     wrong afterwards; but no QEMU may crash or hang.
     """
-    ends = False
     damages = True
 
-    def arm(self):
-        self.run.wire_options = {
-            'how': 'damage', 'channel': self.options['channel'],
-            'after': self.options['after'],
-            'damage': bytes.fromhex(self.options['damage'])}
 
-
-class ReturnPathDamaged(Action):
+class ReturnPathDamaged(Damaged):
     """
     The source must survive it.  It believes what it is told, also that a guest
     has not arrived which runs on the destination.
     """
-    ends = False
+    back = True
     lies = True
-
-    def arm(self):
-        self.run.wire_options = {
-            'how': 'damage', 'channel': 0, 'back': True,
-            'after': self.options['after'],
-            'damage': bytes.fromhex(self.options['damage'])}
 
 
 class Killed(Action):
@@ -264,7 +267,7 @@ class Command(Action):
             return
         self.thread.join(60)
         if self.error and self.run.source.alive() and \
-                'has all of the guest' not in str(self.error):
+                HANDED_OVER not in str(self.error):
             raise self.error
 
 

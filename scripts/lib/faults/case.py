@@ -10,7 +10,7 @@ import time
 from migpair import Device, Failed, Machine, tickrom
 
 from . import oracle
-from .actions import ACTIONS, Hold
+from .actions import ACTIONS, HANDED_OVER, Hold
 from .oracle import (AGAIN, CRASH, ERROR, HANG, LOST, TWO, UNKNOWN,
                      Problem, wait)
 from .plan import Case
@@ -20,8 +20,6 @@ MEMORY = 128 << 20
 # Seconds in which a migration ends, and in which it does after a cancel
 ENDS, CANCELLED = 30, 10
 ENDED = ('completed', 'failed', 'cancelled')
-# Of the error of a cancel that comes too late
-HANDED_OVER = 'has all of the guest'
 # Bytes that the second half of many migrations may take.  What one of them
 # allocates is more than a hundredth of it.
 LEAK = 8 << 20
@@ -102,7 +100,7 @@ class Run:
         arguments = []
         if setup.acks == 'new':
             arguments = ['-global', 'migration.switchover-ack-legacy=off']
-        node = Node(self.sess, self.tools.binary, name, devices,
+        node = Node(self.sess, self.tools.qemu, name, devices,
                     sim=self.tools.sim, incoming=incoming, memory=MEMORY,
                     arguments=arguments, raw_monitor=True,
                     rom=self.rom,

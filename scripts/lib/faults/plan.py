@@ -209,12 +209,11 @@ def _frozen(rng):
                    'ms': rng.choice((20, 200, 1000))}, _moment(rng, setup)
 
 
-def _command(name, moments=None):
+def _command(moments=None):
     def draw(rng):
         setup = _setup(rng)
         return setup, {}, _moment(rng, setup,
                                   moments or [*MOMENTS, 'waiting'])
-    draw.__name__ = name
     return draw
 
 
@@ -248,12 +247,12 @@ KINDS = {
     'return path damaged': _damaged_return,
     'killed': _killed,
     'frozen': _frozen,
-    'migrate_cancel': _command('cancel'),
-    'stop': _command('stop'),
+    'migrate_cancel': _command(),
+    'stop': _command(),
     'stop and cont': _stop_cont,
-    'system_reset': _command('reset'),
-    'limit and cancel': _command('limit_cancel', EASY),
-    'parameters': _command('parameters', EASY),
+    'system_reset': _command(),
+    'limit and cancel': _command(EASY),
+    'parameters': _command(EASY),
 }
 
 
