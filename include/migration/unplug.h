@@ -13,7 +13,7 @@
  * migration_defer_unplug: may @dev be freed, or does a migration use it?
  *
  * device_del is refused during a migration, but the guest may eject a device
- * whose unplug was requested before, or one for which nobody has asked.  The
+ * whose unplug was requested before, or was not requested at all.  The
  * migration thread calls into VFIO devices without the BQL, and the destination
  * expects their state.
  *
