@@ -257,6 +257,10 @@ class Run:
                 oracle.resume_if_paused(m)
         if status != 'completed':
             return source
+        if self.wire:
+            # Without the return path a source completes once all of it is in
+            # the link: that must carry it
+            self.wire.release()
         if not wait(lambda: not destination.alive()
                     or oracle.running(destination), 10):
             raise Problem(LOST, 'the migration has completed, and the '
