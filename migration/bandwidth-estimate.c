@@ -39,13 +39,6 @@ void mig_bandwidth_estimate_probe_begin(MigBandwidthEstimate *estimate,
     estimate->fresh = true;
 }
 
-void mig_bandwidth_estimate_probe_end(MigBandwidthEstimate *estimate,
-                                      const MigBandwidthCounters *counters)
-{
-    discard_window(estimate, counters);
-    estimate->fresh = false;
-}
-
 /* Average of the busy windows from @first on, for at most @us */
 static uint64_t average(const MigBandwidthEstimate *estimate,
                         unsigned int first, uint64_t us)
@@ -127,6 +120,36 @@ static void raise_bound(MigBandwidthEstimate *estimate, uint64_t rate)
     }
 }
 
+/* Count what was sent in the window, and begin another one */
+static void end_window(MigBandwidthEstimate *estimate)
+{
+    MigBandwidthWindow *window = &estimate->window;
+    uint64_t rate = mig_bandwidth_rate(window->bytes, window->us);
+
+    if (window->bytes && is_busy(window)) {
+        add_busy(estimate, window);
+        estimate->busy_end = estimate->start.us;
+    } else {
+        raise_bound(estimate, rate);
+    }
+    estimate->steady += !is_lower(estimate->rate, rate);
+    estimate->rate = rate;
+    *window = (MigBandwidthWindow) { .parts = 1 };
+}
+
+void mig_bandwidth_estimate_probe_end(MigBandwidthEstimate *estimate,
+                                      const MigBandwidthCounters *counters)
+{
+    const MigBandwidthWindow *window = &estimate->window;
+
+    if (window->us >= MIG_BANDWIDTH_PROBE_US ||
+        (window->us && window->bytes >= MIG_BANDWIDTH_PROBE_BYTES)) {
+        end_window(estimate);
+    }
+    discard_window(estimate, counters);
+    estimate->fresh = false;
+}
+
 void mig_bandwidth_estimate_end(MigBandwidthEstimate *estimate,
                                 const MigBandwidthCounters *counters)
 {
@@ -146,17 +169,7 @@ void mig_bandwidth_estimate_end(MigBandwidthEstimate *estimate,
     estimate->start = *counters;
 
     if (window->us >= MIG_BANDWIDTH_WINDOW_US) {
-        uint64_t rate = mig_bandwidth_rate(window->bytes, window->us);
-
-        if (window->bytes && is_busy(window)) {
-            add_busy(estimate, window);
-            estimate->busy_end = counters->us;
-        } else {
-            raise_bound(estimate, rate);
-        }
-        estimate->steady += !is_lower(estimate->rate, rate);
-        estimate->rate = rate;
-        *window = (MigBandwidthWindow) { .parts = 1 };
+        end_window(estimate);
     }
 
     if (total_us >= MIG_BANDWIDTH_TOTAL_US) {

@@ -50,6 +50,13 @@ typedef struct MigBandwidthCounters {
 /* Before there is a complete one, a part of this length is used */
 #define MIG_BANDWIDTH_FIRST_US 5000
 
+/*
+ * The last window of a probe may be shorter: this time, or so many bytes that
+ * what a buffer has swallowed does not matter
+ */
+#define MIG_BANDWIDTH_PROBE_US MIG_BANDWIDTH_PART_US
+#define MIG_BANDWIDTH_PROBE_BYTES (64ull << 20)
+
 /* As many windows as fit into MIG_BANDWIDTH_AVERAGE_US */
 #define MIG_BANDWIDTH_WINDOWS 20
 
@@ -128,7 +135,7 @@ void mig_bandwidth_estimate_end(MigBandwidthEstimate *estimate,
 void mig_bandwidth_estimate_probe_begin(MigBandwidthEstimate *estimate,
                                         const MigBandwidthCounters *counters);
 
-/* No longer.  A window that is not complete is discarded. */
+/* No longer.  A window that is shorter than the last one may be is discarded. */
 void mig_bandwidth_estimate_probe_end(MigBandwidthEstimate *estimate,
                                       const MigBandwidthCounters *counters);
 

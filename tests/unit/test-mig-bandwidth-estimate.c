@@ -278,6 +278,11 @@ static void probe(Link *link)
     mig_bandwidth_estimate_probe_begin(&link->estimate, &link->now);
 }
 
+static void probe_end(Link *link)
+{
+    mig_bandwidth_estimate_probe_end(&link->estimate, &link->now);
+}
+
 static bool is_certain(const Link *link)
 {
     return mig_bandwidth_estimate_is_certain(&link->estimate, link->now.us);
@@ -322,11 +327,43 @@ static void test_probe(void)
     probe(&link);
     run(&link, 50 * MS, 5000000);
     check(&link, 300000000, 300000000, false);
-    run(&link, 49 * MS, 1000);
-    mig_bandwidth_estimate_probe_end(&link.estimate, &link.now);
+    run(&link, 19 * MS, 19000000);
+    probe_end(&link);
     run(&link, 1 * MS, 0);
     check(&link, 300000000, 300000000, false);
     g_assert_false(link.estimate.fresh);
+}
+
+/* A burst that is shorter than a window, because no more of it may be sent */
+static void test_short_probe(void)
+{
+    Link link = new_link(40 * GBIT, MiB);
+
+    run(&link, 100 * MS, 300000);
+    probe(&link);
+    run(&link, 20 * MS, UINT64_MAX);
+    probe_end(&link);
+    check_measured(&link, link.rate);
+    g_assert_true(is_certain(&link));
+    rest(&link, 1000 * MS);
+    check_measured(&link, link.rate);
+
+    /* It takes some time to be the speed of the link */
+    link = new_link(100 * GBIT, MiB);
+    probe(&link);
+    run(&link, 10 * MS, UINT64_MAX);
+    probe_end(&link);
+    check(&link, 99 * link.rate / 100, link.rate, false);
+    g_assert_false(mig_bandwidth_estimate_is_measured(&link.estimate));
+
+    /* What a buffer of the peer has swallowed says nothing */
+    link = new_link(100 * GBIT, MiB);
+    run(&link, 100 * MS, 30000000);
+    probe(&link);
+    run(&link, 5 * MS, MIG_BANDWIDTH_PROBE_BYTES - 1);
+    probe_end(&link);
+    rest(&link, 1000 * MS);
+    check(&link, 300000000, 300000000, false);
 }
 
 /* While the rate rises, a probe is not at its end */
@@ -411,6 +448,7 @@ int main(int argc, char **argv)
     g_test_add_func("/mig-bandwidth-estimate/pauses", test_pauses);
     g_test_add_func("/mig-bandwidth-estimate/round-trip", test_round_trip);
     g_test_add_func("/mig-bandwidth-estimate/probe", test_probe);
+    g_test_add_func("/mig-bandwidth-estimate/short-probe", test_short_probe);
     g_test_add_func("/mig-bandwidth-estimate/steady", test_steady);
     g_test_add_func("/mig-bandwidth-estimate/first", test_first);
     g_test_add_func("/mig-bandwidth-estimate/extremes", test_extremes);
