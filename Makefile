@@ -3,8 +3,9 @@
 # and PEER reach the scripts through the environment.
 
 .PHONY: help configure all build stock sim check check-sim check-kernel \
-	check-demo check-faults check-mutants check-series check-bisect lint \
-	refresh export sim-dist demo bench clean distclean
+	check-demo check-faults check-streams check-sanitizers check-mutants \
+	check-series check-bisect lint refresh export sim-dist demo bench \
+	clean distclean
 # One script at a time: each of them uses all processors
 .NOTPARALLEL:
 
@@ -24,6 +25,11 @@ help:
 	@echo 'make check-demo    test what the demo shows'
 	@echo 'make check-faults  migrate while something fails, and see that one side'
 	@echo '                   runs the guest (FAULTS=--quick: five minutes)'
+	@echo 'make check-streams send damaged streams to QEMUs that wait for a guest'
+	@echo '                   (STREAMS=--quick: half a minute)'
+	@echo 'make check-sanitizers'
+	@echo '                   the tests of the series, failures and damaged streams'
+	@echo '                   with ASan and UBSan'
 	@echo 'make check-mutants change the decision about the switchover in many ways,'
 	@echo '                   and see whether its tests notice'
 	@echo 'make check-series  test the rules of the patch series'
@@ -65,6 +71,13 @@ check-demo:
 check-faults:
 	@[ -x /usr/bin/python3 ] || scripts/deps
 	@/usr/bin/python3 scripts/check-faults $(FAULTS)
+
+check-streams:
+	@[ -x /usr/bin/python3 ] || scripts/deps
+	@/usr/bin/python3 scripts/check-streams $(STREAMS)
+
+check-sanitizers:
+	@scripts/check-sanitizers
 
 check-mutants:
 	@[ -x /usr/bin/python3 ] || scripts/deps

@@ -75,6 +75,7 @@ static void add_busy(MigBandwidthEstimate *estimate,
 {
     if (estimate->fresh) {
         estimate->n_busy = 0;
+        estimate->bound = 0;
         estimate->fresh = false;
     }
     memmove(&estimate->busy[1], &estimate->busy[0],

@@ -165,7 +165,7 @@ static bool ram_may_move(const MigSituation *s, MigReason reason)
     }
     return s->history.burst_start ?
            s->now - s->history.burst_start < MIG_BURST_MAX_MS :
-           s->now >= s->history.rest_until;
+           !s->owed && s->now >= s->history.rest_until;
 }
 
 /* May the limit be raised, and is this a good moment for it? */

@@ -20,6 +20,7 @@
  * @uncertain: @bandwidth is a lower bound, or was measured long ago
  * @windows: in which the bandwidth was measured, and did not rise, so far
  * @can_probe: RAM may be sent again to measure it
+ * @owed: no RAM can be sent until what a probe has sent in advance is paid
  * @downtime_limit: ms
  * @max_downtime: ms, to which the limit may be raised if the migration waits; 0
  *                if it may not
@@ -38,6 +39,7 @@ typedef struct MigSituation {
     bool uncertain;
     uint64_t windows;
     bool can_probe;
+    bool owed;
     uint64_t downtime_limit;
     uint64_t max_downtime;
     bool running;
@@ -117,8 +119,8 @@ typedef struct MigDecision {
  * A guest of zero pages never keeps the link busy, so that its speed is not
  * known.  When that matters, RAM is sent again for a while, a probe: in a first
  * pass that takes longer than this, or when the migration waits; until the
- * bandwidth has not risen for some windows; and then not for a multiple of that
- * time.
+ * bandwidth has not risen for some windows, or all was sent that max-bandwidth
+ * allows in the longest probe; and then not for a multiple of that time.
  */
 #define MIG_PROBE_FIRST_PASS_MS 200
 #define MIG_PROBE_WINDOWS 3

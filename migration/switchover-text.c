@@ -28,6 +28,7 @@ static const struct {
     MEMBER("uncertain", uncertain, FLAG),
     MEMBER("windows", windows, NUMBER),
     MEMBER("can-probe", can_probe, FLAG),
+    MEMBER("owed", owed, FLAG),
     MEMBER("downtime-limit", downtime_limit, NUMBER),
     MEMBER("max-downtime", max_downtime, NUMBER),
     MEMBER("running", running, FLAG),

@@ -77,6 +77,20 @@ def _build(words, what, say, out):
         raise Failed(f'{command} failed; see its messages above')
 
 
+def _set_sanitizers():
+    """
+    For a QEMU of scripts/build --asan: the simulator's library is loaded before
+    that of the sanitizer, and what it finds ends QEMU as a crash does
+    """
+    for name, options in (
+            ('ASAN_OPTIONS', 'verify_asan_link_order=0:abort_on_error=1:'
+                             'detect_leaks=0'),
+            ('UBSAN_OPTIONS', 'halt_on_error=1:abort_on_error=1:'
+                              'print_stacktrace=1')):
+        os.environ[name] = ':'.join(filter(None, (options,
+                                                  os.environ.get(name))))
+
+
 def _check_qemu(binary):
     if not executable(binary):
         raise Failed(f'there is no QEMU {binary}')
@@ -91,6 +105,7 @@ def prepare(args, say, out=None, profile=None, stock=True, quick=False):
     STOCK: whether args.stock is needed now.  QUICK: if nothing has been built
     yet, take half the time for it, and do not optimize.
     """
+    _set_sanitizers()
     for binary in filter(None, (args.qemu, args.stock,
                                 getattr(args, 'peer', None))):
         _check_qemu(binary)

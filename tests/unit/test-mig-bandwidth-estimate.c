@@ -350,11 +350,20 @@ static void test_short_probe(void)
 
     /* It takes some time to be the speed of the link */
     link = new_link(100 * GBIT, MiB);
+    run(&link, 100 * MS, 300000);
     probe(&link);
     run(&link, 10 * MS, UINT64_MAX);
     probe_end(&link);
     check(&link, 99 * link.rate / 100, link.rate, false);
     g_assert_false(mig_bandwidth_estimate_is_measured(&link.estimate));
+
+    /* One window is enough to lower what was a bound */
+    link.rate = 40 * GBIT;
+    probe(&link);
+    run(&link, 20 * MS, UINT64_MAX);
+    probe_end(&link);
+    check_measured(&link, link.rate);
+    g_assert_true(is_certain(&link));
 
     /* What a buffer of the peer has swallowed says nothing */
     link = new_link(100 * GBIT, MiB);

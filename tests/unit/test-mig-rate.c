@@ -19,7 +19,7 @@ static void begin(uint64_t limit)
 {
     memset(&mig_stats, 0, sizeof(mig_stats));
     migration_rate_set(limit);
-    migration_rate_reset();
+    migration_rate_reset(1);
 }
 
 /* Send until the limit, but no more than @most; returns the bytes */
@@ -48,7 +48,7 @@ static void test_limit(void)
     for (i = 0; i < 3; i++) {
         check_sent(1, 0);
         g_assert_cmpuint(migration_rate_owed(), ==, 0);
-        migration_rate_reset();
+        migration_rate_reset(1);
     }
 }
 
@@ -64,15 +64,15 @@ static void test_burst(void)
     check_sent(10, 3 * MiB);
     migration_rate_advance(0);
     for (i = 0; i < 9; i++) {
-        migration_rate_reset();
+        migration_rate_reset(1);
         g_assert_cmpuint(send_data(UINT64_MAX), ==, 0);
         g_assert_cmpuint(migration_rate_owed(), ==, (9 - i) * CYCLE + MiB);
     }
-    migration_rate_reset();
+    migration_rate_reset(1);
     /* But for what exceeded the limit */
     g_assert_cmpuint(migration_rate_owed(), ==, MiB);
     check_sent(1, MiB);
-    migration_rate_reset();
+    migration_rate_reset(1);
     g_assert_cmpuint(migration_rate_owed(), ==, 0);
     check_sent(1, 0);
     g_assert_cmpuint(sent, ==, 3 * MiB);
@@ -87,23 +87,33 @@ static void test_slow(void)
     migration_rate_advance(9);
     for (i = 0; i < 10; i++) {
         g_assert_cmpuint(send_data(CYCLE + 2 * MiB), ==, CYCLE + 2 * MiB);
-        migration_rate_reset();
+        migration_rate_reset(1);
         g_assert_cmpuint(migration_rate_owed(), ==, (i + 1) * 2 * MiB);
     }
     migration_rate_advance(0);
     g_assert_cmpuint(migration_rate_owed(), ==, 20 * MiB);
     g_assert_cmpuint(send_data(UINT64_MAX), ==, 0);
-    migration_rate_reset();
+    migration_rate_reset(1);
     check_sent(1, CYCLE);
-    migration_rate_reset();
+    migration_rate_reset(1);
     check_sent(1, 0);
+
+    /* Cycles in which nothing was checked count as well */
+    begin(10 * CYCLE);
+    migration_rate_advance(9);
+    send_data(10 * CYCLE);
+    migration_rate_reset(4);
+    g_assert_cmpuint(migration_rate_owed(), ==, 6 * CYCLE);
+    migration_rate_advance(0);
+    migration_rate_reset(7);
+    g_assert_cmpuint(migration_rate_owed(), ==, 0);
 
     /* Slower than the limit: nothing is owed */
     begin(10 * CYCLE);
     migration_rate_advance(9);
     for (i = 0; i < 10; i++) {
         send_data(MiB);
-        migration_rate_reset();
+        migration_rate_reset(1);
     }
     migration_rate_advance(0);
     g_assert_cmpuint(migration_rate_owed(), ==, 0);
@@ -112,6 +122,8 @@ static void test_slow(void)
 /* Nothing is owed to another limit, or to none */
 static void test_other_limit(void)
 {
+    int i;
+
     begin(10 * CYCLE);
     migration_rate_advance(9);
     send_data(UINT64_MAX);
@@ -119,6 +131,19 @@ static void test_other_limit(void)
     migration_rate_set(20 * CYCLE);
     g_assert_cmpuint(migration_rate_owed(), ==, 0);
     check_sent(2, 0);
+
+    /* In the middle of a burst: no more than a second of it */
+    begin(10 * CYCLE);
+    migration_rate_advance(9);
+    send_data(UINT64_MAX);
+    migration_rate_set(MiB);
+    migration_rate_advance(0);
+    migration_rate_reset(1);
+    g_assert_cmpuint(migration_rate_owed(), <=, MiB);
+    for (i = 0; i < 10; i++) {
+        migration_rate_reset(1);
+    }
+    g_assert_cmpuint(migration_rate_owed(), ==, 0);
 
     begin(0);
     migration_rate_advance(9);
@@ -133,18 +158,20 @@ static void test_other_limit(void)
     send_data(UINT64_MAX);
     migration_rate_set(0);
     migration_rate_advance(0);
-    migration_rate_reset();
+    migration_rate_reset(1);
     g_assert_cmpuint(migration_rate_owed(), ==, 0);
     g_assert_cmpuint(send_data(50 * CYCLE), ==, 50 * CYCLE);
 }
 
 int main(int argc, char **argv)
 {
+    g_autoptr(QIOChannelNull) null = NULL;
     int ret;
 
     g_test_init(&argc, &argv, NULL);
     module_call_init(MODULE_INIT_QOM);
-    file = qemu_file_new_output(QIO_CHANNEL(qio_channel_null_new()));
+    null = qio_channel_null_new();
+    file = qemu_file_new_output(QIO_CHANNEL(null));
     g_test_add_func("/mig-rate/limit", test_limit);
     g_test_add_func("/mig-rate/burst", test_burst);
     g_test_add_func("/mig-rate/slow", test_slow);

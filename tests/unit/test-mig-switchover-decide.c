@@ -116,6 +116,11 @@ static const struct {
     { STUCK "stopcopy=301 precopy=1 burst-start=99999 drained=1",
       "wait because of device-state until=150" },
 
+    /* No burst begins that could not send anything, and would rest then */
+    { STUCK "stopcopy=301 precopy=1 owed=1 rest-until=100000",
+      "wait because of device-state until=150" },
+    { STUCK "precopy=301 owed=1", "iterate because of progress" },
+
     { STUCK "bandwidth=0 precopy=1 rest-until=100001",
       "iterate because of bandwidth" },
     /*
@@ -393,6 +398,7 @@ static void random_situation(MigSituation *s)
         .uncertain = random_flag(),
         .windows = random_number() % 10,
         .can_probe = random_flag(),
+        .owed = random_flag(),
         .downtime_limit = random_number() % 2000001,
         .max_downtime = random_flag() ? 0 : random_number() % 2000001,
         .running = random_flag(),

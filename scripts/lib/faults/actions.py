@@ -43,6 +43,8 @@ class Action:
     resets = 0
     # Whether memory and device data may be wrong
     damages = False
+    # How many migrations follow in which nothing happens
+    more = 1
     # Whether the source may be told something wrong about the destination
     lies = False
 
@@ -75,6 +77,10 @@ class Action:
 
 class Nothing(Action):
     completes = True
+
+
+class ThreeHops(Nothing):
+    more = 2
 
 
 class CallFails(Action):
@@ -310,6 +316,7 @@ class Parameters(Command):
 
 ACTIONS = {
     'nothing': Nothing,
+    'three hops': ThreeHops,
     'source call fails': CallFails,
     'destination call fails': DestinationCallFails,
     'source state fails': StateFails,
@@ -323,6 +330,7 @@ ACTIONS = {
     'link stalls': WireFails,
     'link slow': WireFails,
     'channel damaged': ChannelDamaged,
+    'main channel damaged': ChannelDamaged,
     'return path damaged': ReturnPathDamaged,
     'killed': Killed,
     'frozen': Frozen,

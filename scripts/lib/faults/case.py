@@ -68,10 +68,36 @@ class Hammer:
         self.thread.join(60)
 
 
+class Continuer:
+    """A client that continues a migration which pauses before its switchover"""
+
+    def __init__(self, machine):
+        self.machine = machine
+        self.going = True
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        # It ends with its QEMU
+        with contextlib.suppress(Failed):
+            while self.going:
+                if self.machine.cmd('query-migrate').get('status') == \
+                        'pre-switchover':
+                    # It may have ended since
+                    with contextlib.suppress(Failed):
+                        self.machine.cmd('migrate-continue',
+                                         state='pre-switchover')
+                time.sleep(0.02)
+
+    def close(self):
+        self.going = False
+        self.thread.join(60)
+
+
 class Run:
     """
-    A source, a destination, and a migration between them; then a second one
-    from where the guest is
+    A source, a destination, and a migration between them; then another one from
+    where the guest is
     """
 
     def __init__(self, sess, tools, case):
@@ -82,7 +108,7 @@ class Run:
         self.wire = None
         self.hold = None
         self.nodes = []
-        self.hammer = None
+        self.clients = []
         self.rom = os.path.join(sess.tmp, 'fault.rom')
         if not os.path.exists(self.rom):
             with open(self.rom, 'wb') as f:
@@ -98,7 +124,7 @@ class Run:
                          'dma-base': DMA_BASE + i * DMA_SIZE}
             devices.append(Device(**keys))
         arguments = []
-        if setup.acks == 'new':
+        if setup.acks == 'new' and not self.tools.unmodified:
             arguments = ['-global', 'migration.switchover-ack-legacy=off']
         node = Node(self.sess, self.tools.qemu, name, devices,
                     sim=self.tools.sim, incoming=incoming, memory=MEMORY,
@@ -195,7 +221,11 @@ class Run:
             raise Problem(LOST, 'the guest does not start')
         before = oracle.resources(source)
         if case.setup.hammered:
-            self.hammer = Hammer(source)
+            self.clients.append(Hammer(source))
+        if case.setup.paused:
+            source.cmd('migrate-set-capabilities', capabilities=[
+                {'capability': 'pause-before-switchover', 'state': True}])
+            self.clients.append(Continuer(source))
         self.migrate(source, destination, **self.wire_options)
         if self.hold:
             self.hold.act(lambda: self.settled(source, destination))
@@ -209,9 +239,9 @@ class Run:
         action.end()
         self.wait_end(source, action)
         action.end()
-        if self.hammer:
-            self.hammer.close()
-            self.hammer = None
+        for client in self.clients:
+            client.close()
+        self.clients = []
         owner = self.owner(source, destination, action)
         with contextlib.suppress(Failed):
             # What has ended needs no repair
@@ -291,9 +321,11 @@ class Run:
             if status == 'failed':
                 oracle.check_error(source, ())
         other = destination if owner is source else source
-        oracle.check_one_guest(owner, [] if action.lies else [other])
         if action.damages and owner is destination:
+            # Its memory may be damaged, too
+            oracle.check_no_guest([source])
             return
+        oracle.check_one_guest(owner, [] if action.lies else [other])
         if not action.resets:
             oracle.check_continuity(
                 [source] if owner is source else [source, destination])
@@ -314,45 +346,53 @@ class Run:
             # The source has gone: the guest runs on with a device that was reset
             raise Problem(UNKNOWN, e.text) from None
 
-    def second(self, action, owner):
-        """Another migration, to a third QEMU; nothing fails"""
+    def again(self, action, owner):
+        """More migrations, each to another QEMU, in which nothing fails"""
         if not owner or action.breaks or \
                 (action.damages and owner is self.destination):
             return
+        owner.cmd('migrate-set-capabilities', capabilities=[
+            {'capability': 'pause-before-switchover', 'state': False}])
+        for i in range(action.more):
+            owner = self.hop(action, owner, f'node-{i + 3}')
+
+    def hop(self, action, owner, name):
+        """One of them; returns who has the guest then"""
         for node in self.nodes:
             if node is not owner:
                 node.close()
-        third = self.node('third', True)
+        new = self.node(name, True)
         for control in owner.controls:
             control.set('hold', 'none')
         owner.cmd('migrate-set-parameters', downtime_limit=20000,
                   max_bandwidth=1 << 30)
         self.wire.close()
         try:
-            self.migrate(owner, third)
+            self.migrate(owner, new)
         except Failed as e:
             raise Problem(AGAIN, str(e)) from None
         if not wait(lambda: self.ended(owner), ENDS):
-            raise Problem(AGAIN, 'the second migration does not end')
+            raise Problem(AGAIN, 'the next migration does not end')
         if not owner.alive():
-            owner.explain('died in the second migration')
+            owner.explain('died in the next migration')
         if self.status(owner) != 'completed':
             info = owner.cmd('query-migrate')
-            raise Problem(AGAIN, f'the second migration was {info["status"]}: '
+            raise Problem(AGAIN, f'the next migration was {info["status"]}: '
                           + info.get('error-desc', ''))
-        if not wait(lambda: not third.alive() or oracle.running(third), 10) \
-                or not third.alive():
-            raise Problem(AGAIN, 'the guest does not run after the second '
-                          'migration' + third.last_words(3))
-        oracle.check_one_guest(third, [owner])
-        oracle.check_continuity([owner, third])
-        oracle.check_devices(third)
-        oracle.check_streams(third)
-        oracle.check_memory(third, self.sess.tmp, action.resets)
+        if not wait(lambda: not new.alive() or oracle.running(new), 10) \
+                or not new.alive():
+            raise Problem(AGAIN, 'the guest does not run after the next '
+                          'migration' + new.last_words(3))
+        oracle.check_one_guest(new, [owner])
+        oracle.check_continuity([owner, new])
+        oracle.check_devices(new)
+        oracle.check_streams(new)
+        oracle.check_memory(new, self.sess.tmp, action.resets)
+        return new
 
     def close(self):
-        if self.hammer:
-            self.hammer.going = False
+        for client in self.clients:
+            client.going = False
         for node in self.nodes:
             node.close()
         if self.wire:
@@ -424,7 +464,7 @@ def run(sess, tools, case):
     problem = None
     try:
         action, owner = this.first()
-        this.second(action, owner)
+        this.again(action, owner)
     except Problem as e:
         problem = e
     except Failed as e:

@@ -14,7 +14,7 @@ from migpair import Failed, tickrom
 # What may be wrong, in the order of the table
 LOST, TWO, HANG, CRASH, BYTES, DEVICE, ERROR, AGAIN, LEAK, SCRIPT = (
     'guest lost', 'two guests', 'hang', 'crash', 'wrong bytes',
-    'device state', 'unclear error', 'second migration', 'leak', 'script')
+    'device state', 'unclear error', 'next migration', 'leak', 'script')
 # Without the return path no source can know whether all of it was loaded
 UNKNOWN = 'lost, no return path'
 CATEGORIES = (LOST, TWO, HANG, CRASH, BYTES, DEVICE, ERROR, AGAIN, LEAK,
@@ -80,6 +80,14 @@ def check_one_guest(owner, others):
             raise Problem(TWO, f'the guest runs on the {owner.name} and on '
                           f'the {m.name} ({m.cmd("query-status")["status"]}, '
                           f'{m.ticks.count - before[m]} ticks)')
+
+
+def check_no_guest(others):
+    """The guest, which another machine has, runs at none of OTHERS"""
+    for m in others:
+        if running(m):
+            raise Problem(TWO, f'the guest runs on the {m.name}, and has left '
+                          'it')
 
 
 def check_continuity(machines):

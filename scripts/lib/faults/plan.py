@@ -52,6 +52,8 @@ class Setup:
     initial: int
     stop: int
     hammered: bool
+    # The capability pause-before-switchover, and a client that continues
+    paused: bool = False
 
     def keys(self) -> Dict[str, Any]:
         """Keys of the simulated devices"""
@@ -69,7 +71,8 @@ class Setup:
             ('multifd', self.multifd), (f'{self.acks} acks',
                                         self.acks != 'off'),
             ('no return path', not self.return_path), ('DMA', self.dma),
-            ('monitors hammered', self.hammered)) if on]
+            ('monitors hammered', self.hammered),
+            ('pause before the switchover', self.paused)) if on]
         return ', '.join(parts)
 
 
@@ -100,7 +103,8 @@ def _setup(rng, precopy=None):
                  multifd=rng.random() < 0.5, acks=acks,
                  return_path=return_path, dma=rng.random() < 0.3,
                  initial=rng.randrange(1, 5) * MIB,
-                 stop=rng.randrange(1, 9) * MIB, hammered=rng.random() < 0.2)
+                 stop=rng.randrange(1, 9) * MIB, hammered=rng.random() < 0.2,
+                 paused=rng.random() < 0.15)
 
 
 def _moment(rng, setup, names=None):
@@ -191,6 +195,15 @@ def _damaged_channel(rng):
                    'damage': _damage(rng).hex()}, None
 
 
+def _damaged_main(rng):
+    # The first pages of RAM, and what comes behind all of it
+    return _setup(rng), {'channel': 0,
+                         'after': rng.choice((rng.randrange(200),
+                                              rng.randrange(8192),
+                                              rng.randrange(4 * MIB))),
+                         'damage': _damage(rng).hex()}, None
+
+
 def _damaged_return(rng):
     setup = replace(_setup(rng), return_path=True)
     return setup, {'after': rng.randrange(64), 'damage': _damage(rng).hex(),
@@ -231,6 +244,7 @@ def _none(rng):
 
 KINDS = {
     'nothing': _none,
+    'three hops': _none,
     'source call fails': _source_call,
     'destination call fails': _destination_call,
     'source state fails': _source_state,
@@ -244,6 +258,7 @@ KINDS = {
     'link stalls': _wire('stall'),
     'link slow': _wire('slow'),
     'channel damaged': _damaged_channel,
+    'main channel damaged': _damaged_main,
     'return path damaged': _damaged_return,
     'killed': _killed,
     'frozen': _frozen,

@@ -23,6 +23,7 @@ class Wire:
           slow    carries RATE bytes per second from the start
           damage  DAMAGE replaces bytes there; with BACK, in the other direction
           count   carries everything, and counts (in carried)
+          record  the same, and keeps what goes to the destination (in recorded)
     """
 
     def __init__(self, port, how='count', channel=0, after=0, rate=None,
@@ -35,6 +36,7 @@ class Wire:
         self.after = after
         self.rate = rate
         self.carried = []
+        self.recorded = []
         self.happened = threading.Event()
         self._released = threading.Event()
         self._sockets = []
@@ -59,6 +61,7 @@ class Wire:
                     self._sockets.append(s)
                 number = len(self.carried)
                 self.carried.append(0)
+                self.recorded.append(bytearray())
                 damaged = self.how == 'damage' and number == self.channel
                 for args in (
                         (client, server, number, damaged and not self.back),
@@ -120,6 +123,8 @@ class Wire:
                 sink.sendall(data)
                 if number is not None:
                     self.carried[number] += len(data)
+                    if self.how == 'record':
+                        self.recorded[number] += data
             sink.shutdown(socket.SHUT_WR)
         except OSError:
             # As with a connection between the two: both get a reset

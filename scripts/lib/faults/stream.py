@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Streams of real migrations: record them, damage them, send them again"""
+
+import contextlib
+import random
+import re
+import socket
+import struct
+import threading
+from dataclasses import dataclass
+from typing import List
+
+from .wire import CHUNK
+
+# What a damage is aimed at: flags in the sections of VFIO devices, the names of
+# sections, headers of multifd packets.  Their lengths and numbers are near.
+MARKS = (re.compile(rb'\xff\xff\xff\xff\xef\x10\x00'), re.compile(rb'/vfio'),
+         re.compile(rb'\x11\x22\x33\x44'))
+NEAR = (-16, 64)
+
+NUMBERS = (0, 1, 2, 7, 0x7f, 0xff, 0x7fff, 0xffff, 0x10000, 0x100000,
+           0x7fffffff, 0x80000000, 0xffffffff, 1 << 40, (1 << 63) - 1, 1 << 63,
+           (1 << 64) - 1)
+
+
+@dataclass
+class Recording:
+    """What a source has sent, by channel, the main one first"""
+    name: str
+    multifd: bool
+    precopy: bool
+    channels: List[bytes]
+
+    def marks(self, channel):
+        """Positions in a channel near which lengths and numbers are"""
+        data = self.channels[channel]
+        return sorted(m.start() for mark in MARKS
+                      for m in mark.finditer(data))
+
+
+def _position(rng, size, marks):
+    if marks and rng.random() < 0.75:
+        at = rng.choice(marks) + rng.randrange(*NEAR)
+    elif rng.random() < 0.7:
+        at = rng.randrange(min(size, 8192))
+    else:
+        at = rng.randrange(size)
+    return max(0, min(at, size - 1))
+
+
+def _number(rng):
+    width = rng.choice((1, 2, 4, 8))
+    value = rng.choice(NUMBERS) + rng.choice((0, 0, 0, 1, -1))
+    return (value & (1 << 8 * width) - 1).to_bytes(
+        width, rng.choice(('big', 'big', 'little')))
+
+
+def _edit(rng, data, marks):
+    """(what was done, the damaged data)"""
+    at = _position(rng, len(data), marks)
+    length = rng.choice((1, 2, 4, 8, 12, 64, 4096))
+    how = rng.choice(('noise', 'noise', 'number', 'number', 'number', 'flip',
+                      'cut', 'remove', 'repeat', 'copy'))
+    if how == 'noise':
+        new = data[:at] + rng.randbytes(min(length, 8)) + data[
+            at + min(length, 8):]
+    elif how == 'number':
+        number = _number(rng)
+        new = data[:at] + number + data[at + len(number):]
+    elif how == 'flip':
+        new = data[:at] + bytes((data[at] ^ 1 << rng.randrange(8),)) + data[
+            at + 1:]
+    elif how == 'cut':
+        new = data[:at]
+    elif how == 'remove':
+        new = data[:at] + data[at + length:]
+    elif how == 'repeat':
+        new = data[:at + length] + data[at:]
+    else:
+        start = _position(rng, len(data), marks)
+        new = data[:at] + data[start:start + length] + data[at + length:]
+    return f'{how} at {at}', new
+
+
+def damage(recording, seed):
+    """(what was done, channels): a few damages of one of the channels"""
+    rng = random.Random(seed)
+    channels = list(recording.channels)
+    number = rng.randrange(len(channels))
+    marks = recording.marks(number)
+    done = []
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        if not channels[number]:
+            break
+        what, channels[number] = _edit(rng, channels[number], marks)
+        done.append(what)
+    return f'channel {number}: ' + ', '.join(done), channels
+
+
+def _send(sock, data):
+    with contextlib.suppress(OSError):
+        sock.sendall(data)
+        sock.shutdown(socket.SHUT_WR)
+
+
+def _drain(sock):
+    with contextlib.suppress(OSError):
+        while sock.recv(CHUNK):
+            pass
+
+
+class Replay:
+    """Sends channels to a destination, and discards what it answers"""
+
+    def __init__(self, port, channels):
+        self.sockets = []
+        self.senders = []
+        with contextlib.suppress(OSError):
+            for data in channels:
+                # In this order: the first one is the main channel
+                s = socket.create_connection(('127.0.0.1', port))
+                self.sockets.append(s)
+                sender = threading.Thread(target=_send, args=(s, data),
+                                          daemon=True)
+                self.senders.append(sender)
+                for thread in (sender, threading.Thread(
+                        target=_drain, args=(s,), daemon=True)):
+                    thread.start()
+
+    def sent(self):
+        """Has all been sent, or refused?"""
+        return not any(s.is_alive() for s in self.senders)
+
+    def close(self):
+        """As a source that has ended: a reset where data is left"""
+        for s in self.sockets:
+            with contextlib.suppress(OSError):
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                             struct.pack('ii', 1, 0))
+            # close() alone does not wake a thread in recv()
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR)
+            s.close()
