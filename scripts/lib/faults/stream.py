@@ -14,8 +14,9 @@ from .wire import CHUNK
 
 # What a damage is aimed at: flags in the sections of VFIO devices, the names of
 # sections, headers of multifd packets.  Their lengths and numbers are near.
+MULTIFD_MAGIC = b'\x11\x22\x33\x44'
 MARKS = (re.compile(rb'\xff\xff\xff\xff\xef\x10\x00'), re.compile(rb'/vfio'),
-         re.compile(rb'\x11\x22\x33\x44'))
+         re.compile(re.escape(MULTIFD_MAGIC)))
 NEAR = (-16, 64)
 
 NUMBERS = (0, 1, 2, 7, 0x7f, 0xff, 0x7fff, 0xffff, 0x10000, 0x100000,
@@ -80,6 +81,15 @@ def _edit(rng, data, marks):
         start = _position(rng, len(data), marks)
         new = data[:at] + data[start:start + length] + data[at + length:]
     return f'{how} at {at}', new
+
+
+def special(recording):
+    """(what was done, channels) of damages that once were found to do harm"""
+    main, *others = recording.channels
+    yield 'the main channel ends after 3 bytes', [main[:3], *others]
+    yield 'the magic of multifd in the main channel', [
+        MULTIFD_MAGIC + main[4:], *others]
+    yield 'two main channels', [main, *recording.channels]
 
 
 def damage(recording, seed):

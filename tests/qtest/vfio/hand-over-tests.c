@@ -5,9 +5,12 @@
  */
 
 #include "qemu/osdep.h"
+#include <sys/un.h>
 #include "qobject/qdict.h"
 #include "libqtest.h"
 #include "migration/migration-qmp.h"
+#include "migration/migration-util.h"
+#include "vfio/case-dir.h"
 #include "vfio/tests.h"
 
 /*
@@ -69,6 +72,106 @@ static void test_cancel_stuck(MigPair *p, const void *data)
     kill(dst, SIGCONT);
 }
 
+#define REFUSE_RUNNING "dev0: Failed setting device state to RUNNING"
+
+/* A device of the destination does not start */
+static void test_start_fails(MigPair *p, const void *data)
+{
+    const char *device = "precopy=off,stop-bytes=64K,fail-state=running";
+
+    pair_migrate_to(p, PAIR_LIST(device));
+    pair_check_runs_on(p, "failed");
+    vfio_sim_check_error(&p->dst, REFUSE_RUNNING);
+    g_assert(!vfio_sim_running(&p->dst));
+
+    p->opts.dst_starts = false;
+    pair_migrate(p);
+    pair_check_completes(p);
+}
+
+/* As management does it: the guest is started when the source has completed */
+static void test_cont_fails(MigPair *p, const void *data)
+{
+    const char *device = "precopy=off,stop-bytes=64K,fail-state=running";
+    QDict *rsp;
+    MigReply r;
+
+    pair_migrate_to(p, PAIR_LIST(device));
+    PAIR_WAIT_WHILE(p, r, reply_going_or_switchover(&r),
+                    reply_status_is(&r, "completed"));
+    wait_for_migration_complete(p->dst.qts);
+    rsp = qtest_qmp(p->dst.qts, "{ 'execute': 'cont' }");
+    g_assert(strstr(qdict_get_str(qdict_get_qdict(rsp, "error"), "desc"),
+                    REFUSE_RUNNING));
+    qobject_unref(rsp);
+    g_assert(!vfio_sim_running(&p->dst));
+
+    /* The source still has the guest */
+    vfio_sim_quit(&p->dst);
+    qtest_qmp_assert_success(p->src.qts, "{ 'execute': 'cont' }");
+    g_assert(vfio_sim_running(&p->src));
+    vfio_sim_wait_state(&p->src, 0, "running");
+}
+
+/* Or the user starts the guest nevertheless */
+static void test_cont_twice(MigPair *p, const void *data)
+{
+    QDict *rsp;
+    int i;
+
+    vfio_sim_set(&p->src, 0, "fail-state", "running");
+    for (i = 0; i < 2; i++) {
+        qtest_qmp_assert_success(p->src.qts, "{ 'execute': 'stop' }");
+        rsp = qtest_qmp(p->src.qts, "{ 'execute': 'cont' }");
+        g_assert(qdict_haskey(rsp, "error"));
+        qobject_unref(rsp);
+        g_assert(!vfio_sim_running(&p->src));
+        qtest_qmp_assert_success(p->src.qts, "{ 'execute': 'cont' }");
+        g_assert(vfio_sim_running(&p->src));
+    }
+}
+
+/* A socket to which QEMU cannot connect before there is an accept() */
+static int full_socket(const char *path, int *client)
+{
+    struct sockaddr_un addr = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    *client = socket(AF_UNIX, SOCK_STREAM, 0);
+    g_assert(fd >= 0 && *client >= 0);
+    g_assert_cmpuint(strlen(path), <, sizeof(addr.sun_path));
+    g_strlcpy(addr.sun_path, path, sizeof(addr.sun_path));
+    g_assert_cmpint(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), ==, 0);
+    /* Its queue has room for one */
+    g_assert_cmpint(listen(fd, 0), ==, 0);
+    g_assert_cmpint(connect(*client, (struct sockaddr *)&addr, sizeof(addr)),
+                    ==, 0);
+    return fd;
+}
+
+/* What has been cancelled does not come back when it connects after all */
+static void test_cancel_connect(MigPair *p, const void *data)
+{
+    g_autofree char *path = g_strdup_printf("%s/full", case_dir());
+    g_autofree char *uri = g_strdup_printf("unix:%s", path);
+    int client, late, fd = full_socket(path, &client);
+    char byte;
+
+    migrate_qmp(p->src.qts, NULL, uri, NULL, "{}");
+    migrate_cancel(p->src.qts);
+    pair_check_runs_on(p, "cancelled");
+
+    pair_migrate(p);
+    close(accept(fd, NULL, NULL));
+    late = accept(fd, NULL, NULL);
+    g_assert_cmpint(late, >=, 0);
+    g_assert_cmpint(read(late, &byte, 1), ==, 0);
+    pair_check_completes(p);
+    close(late);
+    close(client);
+    close(fd);
+}
+
 static const VfioCase cases[] = {
     {
         .path = "hand-over/cancel",
@@ -97,6 +200,34 @@ static const VfioCase cases[] = {
         .pair = { .bandwidth = MiB, .limit = 10, .multifd = true,
                   .devices = { "precopy=off,stop-bytes=64K" } },
         .run = test_destination_fails,
+    },
+    {
+        .path = "hand-over/start-fails",
+        .description = "The source runs on when a device does not start",
+        .pair = { .bandwidth = MiB, .limit = 1000, .return_path = true,
+                  .dst_starts = true,
+                  .devices = { "precopy=off,stop-bytes=64K" } },
+        .run = test_start_fails,
+    },
+    {
+        .path = "hand-over/cont-fails",
+        .description = "cont fails at the destination when a device does",
+        .pair = { .bandwidth = MiB, .limit = 1000, .return_path = true,
+                  .devices = { "precopy=off,stop-bytes=64K" } },
+        .run = test_cont_fails,
+    },
+    {
+        .path = "hand-over/cont-twice",
+        .description = "A second cont starts the guest",
+        .pair = { .devices = { "precopy=off,stop-bytes=64K" } },
+        .run = test_cont_twice,
+    },
+    {
+        .path = "hand-over/cancel-connect",
+        .description = "A cancel ends a migration that is about to connect",
+        .pair = { .bandwidth = MiB, .limit = 1000,
+                  .devices = { "precopy=off,stop-bytes=64K" } },
+        .run = test_cancel_connect,
     },
     {
         .path = "hand-over/cancel-stuck",

@@ -111,7 +111,8 @@ static char *dst_stderr_path(void)
 void pair_migrate_to(MigPair *p, const char *const *devices)
 {
     const MigSide *side = &p->opts.dst;
-    g_autofree char *args = g_strdup_printf("-S -incoming defer %s",
+    g_autofree char *args = g_strdup_printf("%s-incoming defer %s",
+                                            p->opts.dst_starts ? "" : "-S ",
                                             side->args ?: "");
     g_autofree char *unix_uri = g_strdup_printf("unix:%s/migration",
                                                 case_dir());

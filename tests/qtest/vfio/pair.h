@@ -26,6 +26,7 @@ typedef struct MigPairOptions {
     MigSide src;
     MigSide dst;
     bool dst_stderr;            /* for pair_check_dst_stderr() */
+    bool dst_starts;            /* the guest, when it has arrived */
 
     const char *devices[VFIO_SIM_MAX_DEVICES + 1];
     const char *iommufd_props;  /* of the source, or NULL */
@@ -67,8 +68,9 @@ void pair_start(MigPair *p, const MigPairOptions *opts);
 void pair_end(MigPair *p);
 
 /*
- * Start a destination with @devices, and a migration to it.  The guest does
- * not run there after the migration, so that its memory can be compared.
+ * Start a destination with @devices, and a migration to it.  Without dst_starts
+ * the guest does not run there after the migration, so that its memory can be
+ * compared.
  */
 void pair_migrate_to(MigPair *p, const char *const *devices);
 

@@ -164,7 +164,44 @@ static void test_dma(MigPair *p, const void *data)
 }
 
 /* The destination takes no more than it can queue, and the source waits */
+/* What was read from dev0 of the source, when this grows no more */
+static uint64_t wait_read_bytes(MigPair *p)
+{
+    int64_t start = g_get_monotonic_time();
+    uint64_t bytes = 0, now;
+    int same = 0;
+
+    while (same < 50) {
+        now = vfio_sim_get(&p->src, 0, "read-bytes");
+        same = now == bytes ? same + 1 : 0;
+        bytes = now;
+        vfio_sim_nap(start, "dev0 of the source is not read");
+    }
+    return bytes;
+}
+
+/*
+ * The device of the destination loads nothing, so that the source waits.  It does
+ * so in the switchover, and answers to no command.
+ */
 static void test_multifd_queue(MigPair *p, const void *data)
+{
+    uint64_t most = *(const uint64_t *)data;
+    g_autofree char *held = g_strdup_printf("%s,hold=write",
+                                            p->opts.devices[0]);
+    uint64_t bytes;
+
+    pair_migrate_to(p, PAIR_LIST(held));
+    SIM_WAIT(&p->dst, 0, "holding", ==, 1);
+    bytes = wait_read_bytes(p);
+    g_assert_cmpuint(bytes, >=, MIN(most / 8, 128 * MiB));
+    g_assert_cmpuint(bytes, <, most);
+    vfio_sim_set(&p->dst, 0, "hold", "none");
+    pair_check_completes(p);
+}
+
+/* Several devices, whose data comes in another order */
+static void test_multifd_slow(MigPair *p, const void *data)
 {
     pair_migrate(p);
     SIM_WAIT(&p->dst, 0, "write-bytes", >=, 2 * MiB);
@@ -299,13 +336,28 @@ static const VfioCase cases[] = {
         .run = test_dma_untracked,
     },
     {
-        .path = "multifd-queue",
-        .description = "A device that loads more slowly than its data arrives",
+        .path = "multifd-queue/small",
+        .description = "The source waits for a device that does not load",
+        .pair = { .bandwidth = GiB, .limit = 10000, .multifd = true,
+                  .unix_socket = true, .devices = { STOP_64M },
+                  .device_props = ",x-migration-max-queued-buffers-size=2M" },
+        .run = test_multifd_queue, .data = &(const uint64_t) { 16 * MiB },
+    },
+    {
+        .path = "multifd-queue/default",
+        .description = "The same, with the default size",
+        .pair = { .bandwidth = GiB, .limit = 10000, .multifd = true,
+                  .unix_socket = true, .devices = { "stop-bytes=512M" } },
+        .run = test_multifd_queue, .data = &(const uint64_t) { 300 * MiB },
+    },
+    {
+        .path = "multifd-queue/order",
+        .description = "Devices that load more slowly than their data arrives",
         .pair = { .bandwidth = GiB, .limit = 10000, .multifd = true,
                   .devices = { "stop-bytes=16M,write-rate=32M",
                                "stop-bytes=16M,write-rate=32M" },
                   .device_props = ",x-migration-max-queued-buffers-size=2M" },
-        .run = test_multifd_queue,
+        .run = test_multifd_slow,
     },
     {
         .path = "realize/old-kernel",
