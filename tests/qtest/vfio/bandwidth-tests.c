@@ -132,8 +132,8 @@ static void test_slow_device(MigPair *p, const void *data)
     pair_migrate(p);
     PAIR_WAIT(p, r, reason_is(&r, "device-state") && r.has_needed &&
                     r.remaining < 65 * MiB);
-    g_assert_cmpuint(r.needed, >=, 800);
-    g_assert_cmpuint(r.expected, >=, 800);
+    g_assert_cmpuint(r.needed, >=, 600);
+    g_assert_cmpuint(r.expected, >=, 600);
     pair_check_waits(p);
     pair_set_limit(p, 20000);
     pair_check_completes(p);
