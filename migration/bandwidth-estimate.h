@@ -135,7 +135,7 @@ void mig_bandwidth_estimate_end(MigBandwidthEstimate *estimate,
 void mig_bandwidth_estimate_probe_begin(MigBandwidthEstimate *estimate,
                                         const MigBandwidthCounters *counters);
 
-/* No longer.  A window that is shorter than the last one may be is discarded. */
+/* No longer.  A window that is too short for the last one is discarded. */
 void mig_bandwidth_estimate_probe_end(MigBandwidthEstimate *estimate,
                                       const MigBandwidthCounters *counters);
 

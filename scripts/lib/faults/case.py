@@ -43,55 +43,49 @@ class Node(Machine):
         self._process.wait()
 
 
-class Hammer:
-    """Several clients that ask one QEMU all the time"""
+class Client:
+    """A client that uses a monitor again and again; it ends with its QEMU"""
+
+    def __init__(self, machine):
+        self.machine = machine
+        self.going = True
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        with contextlib.suppress(Failed, OSError, IndexError):
+            while self.going:
+                self.use()
+
+    def use(self):
+        raise NotImplementedError
+
+    def close(self):
+        self.going = False
+        self.thread.join(60)
+
+
+class Hammer(Client):
+    """Asks all the time"""
 
     QUERIES = (b'{"execute": "query-migrate"}\n',
                b'{"execute": "human-monitor-command", "arguments":'
                b' {"command-line": "info migrate"}}\n')
 
-    def __init__(self, machine):
-        self.machine = machine
-        self.going = True
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-
-    def _run(self):
-        # It ends with its QEMU
-        with contextlib.suppress(Failed, OSError, IndexError):
-            while self.going:
-                for query in self.QUERIES:
-                    self.machine.raw.round_trip(query)
-
-    def close(self):
-        self.going = False
-        self.thread.join(60)
+    def use(self):
+        for query in self.QUERIES:
+            self.machine.raw.round_trip(query)
 
 
-class Continuer:
-    """A client that continues a migration which pauses before its switchover"""
+class Continuer(Client):
+    """Continues a migration that pauses before its switchover"""
 
-    def __init__(self, machine):
-        self.machine = machine
-        self.going = True
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-
-    def _run(self):
-        # It ends with its QEMU
-        with contextlib.suppress(Failed):
-            while self.going:
-                if self.machine.cmd('query-migrate').get('status') == \
-                        'pre-switchover':
-                    # It may have ended since
-                    with contextlib.suppress(Failed):
-                        self.machine.cmd('migrate-continue',
-                                         state='pre-switchover')
-                time.sleep(0.02)
-
-    def close(self):
-        self.going = False
-        self.thread.join(60)
+    def use(self):
+        if self.machine.cmd('query-migrate').get('status') == 'pre-switchover':
+            # It may have ended since
+            with contextlib.suppress(Failed):
+                self.machine.cmd('migrate-continue', state='pre-switchover')
+        time.sleep(0.02)
 
 
 class Run:

@@ -181,8 +181,8 @@ static uint64_t wait_read_bytes(MigPair *p)
 }
 
 /*
- * The device of the destination loads nothing, so that the source waits.  It does
- * so in the switchover, and answers to no command.
+ * The device of the destination loads nothing, so that the source waits.  It
+ * does so in the switchover, and answers to no command.
  */
 static void test_multifd_queue(MigPair *p, const void *data)
 {
