@@ -81,10 +81,12 @@ class Continuer(Client):
     """Continues a migration that pauses before its switchover"""
 
     def use(self):
-        if self.machine.cmd('query-migrate').get('status') == 'pre-switchover':
-            # It may have ended since
-            with contextlib.suppress(Failed):
+        # It may have ended since, or not answer because a device is held
+        with contextlib.suppress(Failed):
+            if self.machine.cmd('query-migrate').get('status') == \
+                    'pre-switchover':
                 self.machine.cmd('migrate-continue', state='pre-switchover')
+        self.going &= self.machine.alive()
         time.sleep(0.02)
 
 
@@ -140,11 +142,11 @@ class Run:
         self.wire = Wire(int(address['port']), **wire)
         source.cmd('migrate', uri=f'tcp:127.0.0.1:{self.wire.port}')
 
-    def status(self, source):
-        return source.cmd('query-migrate').get('status')
+    def status(self, source, **options):
+        return source.cmd('query-migrate', **options).get('status')
 
-    def ended(self, source):
-        return not source.alive() or self.status(source) in ENDED
+    def ended(self, source, **options):
+        return not source.alive() or self.status(source, **options) in ENDED
 
     def wait_end(self, source, action):
         """Wait for the end of the migration; cancel one that need not end"""
@@ -249,8 +251,14 @@ class Run:
             return True
         if self.hold.device in destination.controls:
             return not destination.alive() or running_quietly(destination)
-        # The monitor may not answer while the device is held
-        return not self.hold.device.get('holding') and self.ended(source)
+        # The monitor may not answer while the device is held, as it may be from
+        # now on
+        if self.hold.device.get('holding'):
+            return False
+        try:
+            return self.ended(source, timeout=1)
+        except Failed:
+            return not source.alive()
 
     def waits(self, source):
         info = source.cmd('query-migrate')
