@@ -4,7 +4,7 @@
 import multiprocessing
 import queue
 
-from migpair import Failed, session
+from migpair import Failed, Interrupted, session
 
 
 def _work(log_dir, function, todo, done):
@@ -14,6 +14,9 @@ def _work(log_dir, function, todo, done):
             # Until the None behind the last one
             for number in iter(todo.get, None):
                 done.put((number, function(sess, number)))
+    except (Interrupted, KeyboardInterrupt):
+        # The one that has started this process reports it
+        pass
     except BaseException as e:      # pylint: disable=broad-except
         done.put((None, repr(e)))
         raise
