@@ -46,7 +46,7 @@ class Action:
     # How many migrations follow in which nothing happens
     more = 1
     # Whether the source may be told something wrong about the destination
-    lies = False
+    misinforms = False
 
     def __init__(self, run, case):
         self.run = run
@@ -224,7 +224,7 @@ class ReturnPathDamaged(Damaged):
     has not arrived which runs on the destination.
     """
     back = True
-    lies = True
+    misinforms = True
 
 
 class Killed(Action):

@@ -327,7 +327,7 @@ class Run:
             # Its memory may be damaged, too
             oracle.check_no_guest([source])
             return
-        oracle.check_one_guest(owner, [] if action.lies else [other])
+        oracle.check_one_guest(owner, [] if action.misinforms else [other])
         if not action.resets:
             oracle.check_continuity(
                 [source] if owner is source else [source, destination])

@@ -185,22 +185,24 @@ def _damage(rng):
     return rng.choice((bytes(length), b'\xff' * length, rng.randbytes(length)))
 
 
+def _damaged_offset(rng):
+    """The start, the first headers, or anywhere"""
+    return rng.choice((rng.randrange(200), rng.randrange(8192),
+                       rng.randrange(4 * MIB)))
+
+
 def _damaged_channel(rng):
     setup = replace(_setup(rng), multifd=True)
     # Packets have 64 KiB and more: most offsets are in data, so aim at headers
     return setup, {'channel': 1 + rng.randrange(2),
-                   'after': rng.choice((rng.randrange(200),
-                                        rng.randrange(8192),
-                                        rng.randrange(4 * MIB))),
+                   'after': _damaged_offset(rng),
                    'damage': _damage(rng).hex()}, None
 
 
 def _damaged_main(rng):
     # The first pages of RAM, and what comes behind all of it
     return _setup(rng), {'channel': 0,
-                         'after': rng.choice((rng.randrange(200),
-                                              rng.randrange(8192),
-                                              rng.randrange(4 * MIB))),
+                         'after': _damaged_offset(rng),
                          'damage': _damage(rng).hex()}, None
 
 

@@ -124,22 +124,15 @@ class Replay:
 
     def __init__(self, port, channels):
         self.sockets = []
-        self.senders = []
         with contextlib.suppress(OSError):
             for data in channels:
                 # In this order: the first one is the main channel
                 s = socket.create_connection(('127.0.0.1', port))
                 self.sockets.append(s)
-                sender = threading.Thread(target=_send, args=(s, data),
-                                          daemon=True)
-                self.senders.append(sender)
-                for thread in (sender, threading.Thread(
-                        target=_drain, args=(s,), daemon=True)):
-                    thread.start()
-
-    def sent(self):
-        """Has all been sent, or refused?"""
-        return not any(s.is_alive() for s in self.senders)
+                threading.Thread(target=_send, args=(s, data),
+                                 daemon=True).start()
+                threading.Thread(target=_drain, args=(s,),
+                                 daemon=True).start()
 
     def close(self):
         """As a source that has ended: a reset where data is left"""
