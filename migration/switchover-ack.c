@@ -11,7 +11,19 @@
 #include "trace.h"
 
 /*
+ * The value of a ping has this bit, and below it the number of requests that
+ * were sent before.  Other pings of a migration have small numbers.
+ */
+#define MIG_ACKS_PING 0x80000000U
+
+#define FAULT_MORE "The destination sends more switchover acks than are due"
+#define FAULT_LESS "The destination does not send the switchover acks that " \
+                   "are due"
+#define FAULT_PONG "The destination returns a ping that was not sent"
+
+/*
  * @requested: the latest request
+ * @sent: the latest request that was put into the stream, or 0
  * @answered: the latest request that was answered, or 0
  * @seen: made a request in the current query
  * @active: made a request in the last complete query
@@ -19,10 +31,17 @@
 typedef struct AckDevice {
     char *name;
     uint64_t requested;
+    uint64_t sent;
     uint64_t answered;
     bool seen;
     bool active;
 } AckDevice;
+
+/* A request in the stream; @dev stays until the next migration begins */
+typedef struct AckSent {
+    AckDevice *dev;
+    uint64_t request;
+} AckSent;
 
 static void device_free(void *opaque)
 {
@@ -37,19 +56,32 @@ void mig_acks_init(MigSwitchoverAcks *acks)
     *acks = (MigSwitchoverAcks) { };
     qemu_mutex_init(&acks->lock);
     acks->devices = g_hash_table_new_full(NULL, NULL, NULL, device_free);
+    g_queue_init(&acks->unanswered);
 }
 
 void mig_acks_destroy(MigSwitchoverAcks *acks)
 {
+    g_queue_clear_full(&acks->unanswered, g_free);
     g_hash_table_destroy(acks->devices);
     qemu_mutex_destroy(&acks->lock);
 }
 
-void mig_acks_reset(MigSwitchoverAcks *acks)
+void mig_acks_reset(MigSwitchoverAcks *acks, bool legacy)
 {
     QEMU_LOCK_GUARD(&acks->lock);
 
+    g_queue_clear_full(&acks->unanswered, g_free);
     g_hash_table_remove_all(acks->devices);
+    acks->legacy = legacy;
+    acks->sent = 0;
+    acks->pinged = 0;
+    acks->ponged = 0;
+    acks->has_pinged = false;
+    acks->has_ponged = false;
+    acks->answers = 0;
+    acks->expected = 0;
+    acks->has_expected = false;
+    acks->fault = NULL;
     acks->requests = 0;
     acks->rolled_back = 0;
     acks->paused_us = 0;
@@ -68,8 +100,9 @@ void mig_acks_query_begin(MigSwitchoverAcks *acks)
     }
 }
 
-void mig_acks_query_end(MigSwitchoverAcks *acks)
+unsigned int mig_acks_query_end(MigSwitchoverAcks *acks)
 {
+    unsigned int active = 0, unsent = 0, unanswered = 0;
     GHashTableIter iter;
     AckDevice *dev;
 
@@ -78,57 +111,162 @@ void mig_acks_query_end(MigSwitchoverAcks *acks)
     g_hash_table_iter_init(&iter, acks->devices);
     while (g_hash_table_iter_next(&iter, NULL, (void **)&dev)) {
         dev->active = dev->seen;
+        active += dev->active;
+        unsent += dev->active && dev->sent != dev->requested;
+        unanswered += dev->active && dev->answered != dev->requested;
     }
+    if (!acks->has_expected) {
+        acks->expected = active;
+        acks->has_expected = true;
+    }
+
+    if (acks->fault || (acks->has_pinged && !acks->has_ponged)) {
+        return unanswered + 1;
+    }
+    if (acks->legacy) {
+        return !acks->answers || unsent ||
+               (acks->has_pinged && acks->ponged != acks->sent);
+    }
+    return unanswered;
 }
 
-bool mig_acks_request(MigSwitchoverAcks *acks, uint32_t section_id,
+/* Called with the lock held */
+static AckDevice *device_get(MigSwitchoverAcks *acks, uint32_t section_id,
+                             const char *name, uint64_t request)
+{
+    void *key = GUINT_TO_POINTER(section_id);
+    AckDevice *dev = g_hash_table_lookup(acks->devices, key);
+
+    if (!dev) {
+        dev = g_new0(AckDevice, 1);
+        dev->name = g_strdup(name);
+        g_hash_table_insert(acks->devices, key, dev);
+    }
+    if (request > dev->requested) {
+        dev->requested = request;
+        acks->requests++;
+        trace_mig_acks_request(dev->name, request);
+    }
+    return dev;
+}
+
+void mig_acks_request(MigSwitchoverAcks *acks, uint32_t section_id,
                       const char *name, uint64_t request)
 {
     AckDevice *dev;
 
     QEMU_LOCK_GUARD(&acks->lock);
 
-    dev = g_hash_table_lookup(acks->devices, GUINT_TO_POINTER(section_id));
-    if (!dev) {
-        dev = g_new0(AckDevice, 1);
-        dev->name = g_strdup(name);
-        g_hash_table_insert(acks->devices, GUINT_TO_POINTER(section_id), dev);
-    }
-
-    if (request > dev->requested) {
-        dev->requested = request;
-        acks->requests++;
-        trace_mig_acks_request(dev->name, request);
-    }
+    dev = device_get(acks, section_id, name, request);
     dev->seen = true;
     dev->active = true;
-
-    return dev->answered == request;
 }
 
-bool mig_acks_answer(MigSwitchoverAcks *acks, uint32_t section_id,
-                     uint64_t request, Error **errp)
+void mig_acks_sent(MigSwitchoverAcks *acks, uint32_t section_id,
+                   const char *name, uint64_t request)
 {
-    AckDevice *dev;
+    AckSent *sent = g_new(AckSent, 1);
 
     QEMU_LOCK_GUARD(&acks->lock);
 
-    dev = g_hash_table_lookup(acks->devices, GUINT_TO_POINTER(section_id));
-    if (!dev) {
-        error_setg(errp, "Switchover ack for section %" PRIu32 ", which has "
-                   "made no request", section_id);
-        return false;
-    }
-    if (!request || request > dev->requested) {
-        error_setg(errp, "%s: Switchover ack for request %" PRIu64
-                   ", but the latest is %" PRIu64, dev->name, request,
-                   dev->requested);
+    *sent = (AckSent) {
+        .dev = device_get(acks, section_id, name, request),
+        .request = request,
+    };
+    sent->dev->sent = MAX(sent->dev->sent, request);
+    g_queue_push_tail(&acks->unanswered, sent);
+    acks->sent++;
+    trace_mig_acks_sent(sent->dev->name, request, acks->sent);
+}
+
+bool mig_acks_ping(MigSwitchoverAcks *acks, uint32_t *value)
+{
+    QEMU_LOCK_GUARD(&acks->lock);
+
+    if (acks->has_pinged && acks->pinged == acks->sent) {
         return false;
     }
 
-    trace_mig_acks_answer(dev->name, request, dev->requested);
-    dev->answered = MAX(dev->answered, request);
+    acks->has_pinged = true;
+    acks->pinged = acks->sent;
+    *value = MIG_ACKS_PING | acks->sent;
     return true;
+}
+
+/* Called with the lock held */
+static void set_fault(MigSwitchoverAcks *acks, const char *fault)
+{
+    acks->fault = acks->fault ?: fault;
+}
+
+void mig_acks_pong(MigSwitchoverAcks *acks, uint32_t value)
+{
+    uint64_t later;
+
+    QEMU_LOCK_GUARD(&acks->lock);
+
+    if (!(value & MIG_ACKS_PING)) {
+        return;
+    }
+    /* How many requests were sent after that ping, and before the last one */
+    later = ((uint32_t)acks->pinged - value) & ~MIG_ACKS_PING;
+    if (!acks->has_pinged || later > acks->pinged) {
+        set_fault(acks, FAULT_PONG);
+        return;
+    }
+    acks->ponged = acks->pinged - later;
+    acks->has_ponged = true;
+    trace_mig_acks_pong(acks->ponged, acks->answers);
+
+    if (acks->legacy) {
+        if (acks->ponged == acks->expected && !acks->answers) {
+            set_fault(acks, FAULT_LESS);
+        }
+    } else if (acks->answers < acks->ponged) {
+        set_fault(acks, FAULT_LESS);
+    } else if (acks->answers > acks->ponged) {
+        /* It came before the request to which it was counted */
+        set_fault(acks, FAULT_MORE);
+    }
+}
+
+void mig_acks_answer(MigSwitchoverAcks *acks)
+{
+    g_autofree AckSent *sent = NULL;
+
+    QEMU_LOCK_GUARD(&acks->lock);
+
+    acks->answers++;
+    if (acks->legacy) {
+        trace_mig_acks_answer("all", acks->answers, 1);
+        if (acks->answers > 1) {
+            set_fault(acks, FAULT_MORE);
+        }
+        return;
+    }
+
+    sent = g_queue_pop_head(&acks->unanswered);
+    if (!sent) {
+        set_fault(acks, FAULT_MORE);
+        return;
+    }
+    trace_mig_acks_answer(sent->dev->name, sent->request,
+                          sent->dev->requested);
+    sent->dev->answered = MAX(sent->dev->answered, sent->request);
+}
+
+bool mig_acks_check(MigSwitchoverAcks *acks, Error **errp)
+{
+    QEMU_LOCK_GUARD(&acks->lock);
+
+    if (!acks->fault) {
+        return true;
+    }
+    error_setg(errp, "%s: migration.switchover-ack-legacy is %s on the source, "
+               "and has to be so on the destination, which also needs the "
+               "capability switchover-ack and the same devices", acks->fault,
+               acks->legacy ? "on" : "off");
+    return false;
 }
 
 void mig_acks_rolled_back(MigSwitchoverAcks *acks, uint64_t paused_us)
@@ -139,6 +277,11 @@ void mig_acks_rolled_back(MigSwitchoverAcks *acks, uint64_t paused_us)
     acks->paused_us += paused_us;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
 bool mig_acks_report(MigSwitchoverAcks *acks, MigAcksReport *report)
 {
     GHashTableIter iter;
@@ -147,7 +290,7 @@ bool mig_acks_report(MigSwitchoverAcks *acks, MigAcksReport *report)
 
     QEMU_LOCK_GUARD(&acks->lock);
 
-    if (!acks->requests) {
+    if (acks->legacy || !acks->requests) {
         return false;
     }
 
@@ -158,6 +301,7 @@ bool mig_acks_report(MigSwitchoverAcks *acks, MigAcksReport *report)
             g_ptr_array_add(waiting, g_strdup(dev->name));
         }
     }
+    g_ptr_array_sort(waiting, compare_names);
     g_ptr_array_add(waiting, NULL);
 
     *report = (MigAcksReport) {

@@ -13,11 +13,18 @@
  * MigSwitchoverAcks: the source's account of requests and answers
  *
  * A device requests an ack as often as it needs, with a number that grows with
- * each request.  The number is sent to the destination in the device's
- * section of the stream, behind the data that is to be loaded first, and
- * returned on the return path.  The latest request of a device is answered
- * when its own number has been returned: a late answer to an earlier request
- * does not count.
+ * each request.  A request is sent in the device's section of the stream,
+ * behind the data that is to be loaded first, and the destination returns an
+ * answer on the return path.  Neither has a number: the stream has an order, so
+ * that the n-th answer belongs to the n-th request that was sent.  A device's
+ * latest request is answered when its own answer has arrived: one to an earlier
+ * request does not count.
+ *
+ * With the legacy protocol a device sends one request, and the destination one
+ * answer to the requests of all devices.  On the wire the two do not differ, so
+ * that the source has to find out that the destination uses the other one: it
+ * sends a ping behind requests.  The destination's pong comes behind its
+ * answers to these, and before any other.
  *
  * Devices are identified by the section id that the stream gives them.
  *
@@ -27,8 +34,24 @@
  */
 typedef struct MigSwitchoverAcks {
     QemuMutex lock;
+    /* the protocol is the legacy one */
+    bool legacy;
     /* section id -> device */
     GHashTable *devices;
+    /* requests that were sent and have no answer, in the order of the stream */
+    GQueue unanswered;
+    /* requests that were sent; those before the last ping, and its pong */
+    uint64_t sent;
+    uint64_t pinged;
+    uint64_t ponged;
+    bool has_pinged;
+    bool has_ponged;
+    uint64_t answers;
+    /* legacy: devices that will send a request, known after the first query */
+    unsigned int expected;
+    bool has_expected;
+    /* why the answers are not those that are due; NULL: they are */
+    const char *fault;
     /* of this migration, by all devices */
     uint64_t requests;
     /* switchovers that were rolled back because of a request */
@@ -40,16 +63,28 @@ typedef struct MigSwitchoverAcks {
 void mig_acks_init(MigSwitchoverAcks *acks);
 void mig_acks_destroy(MigSwitchoverAcks *acks);
 
-/* A migration begins.  Not while a migration thread runs. */
-void mig_acks_reset(MigSwitchoverAcks *acks);
+/*
+ * A migration begins, with the @legacy protocol or the other.  Not while a
+ * migration thread runs.
+ */
+void mig_acks_reset(MigSwitchoverAcks *acks, bool legacy);
 
 /*
- * A query of all devices begins, has ended.  A device that makes no request in
- * between (it was unplugged, or is stopped) does not wait for an ack any more.
+ * A query of all devices begins.  A device that makes no request before its end
+ * (it was unplugged, or is stopped) does not wait for an ack any more.
  * Migration thread.
  */
 void mig_acks_query_begin(MigSwitchoverAcks *acks);
-void mig_acks_query_end(MigSwitchoverAcks *acks);
+
+/**
+ * mig_acks_query_end: all devices have been queried (migration thread)
+ *
+ * Returns the number of acks that are missing: one for each device whose latest
+ * request has no answer; with the legacy protocol one until all devices have
+ * sent their requests and the answer has come.  And one until the pong has come
+ * that shows that nothing else will, and when mig_acks_check() would fail.
+ */
+unsigned int mig_acks_query_end(MigSwitchoverAcks *acks);
 
 /**
  * mig_acks_request: a device's latest request (migration thread)
@@ -59,27 +94,53 @@ void mig_acks_query_end(MigSwitchoverAcks *acks);
  * @name: of the device, for reports and traces
  * @request: number of its latest request, not 0
  *
- * To be called for each query, with the same number or a greater one.
- *
- * Returns true when this request has been answered.
+ * To be called in each query, with the same number or a greater one.
  */
-bool mig_acks_request(MigSwitchoverAcks *acks, uint32_t section_id,
+void mig_acks_request(MigSwitchoverAcks *acks, uint32_t section_id,
                       const char *name, uint64_t request);
 
 /**
- * mig_acks_answer: an answer has arrived (return path thread)
+ * mig_acks_sent: a request is about to be put into the stream
+ *
+ * Before it is, as the answer may arrive at once.  Migration thread; arguments
+ * as for mig_acks_request().
+ */
+void mig_acks_sent(MigSwitchoverAcks *acks, uint32_t section_id,
+                   const char *name, uint64_t request);
+
+/**
+ * mig_acks_ping: whether a ping is to be sent (migration thread)
  *
  * @acks: the account
- * @section_id: the device, as sent by the destination (not trusted)
- * @request: number of the request, as sent by the destination (not trusted)
+ * @value: set to what the destination is to return, when true is returned
+ *
+ * Between sections, once after the first query and then behind new requests.
+ */
+bool mig_acks_ping(MigSwitchoverAcks *acks, uint32_t *value);
+
+/*
+ * A pong has arrived (return path thread).  @value: as sent by the destination
+ * (not trusted).  A small number is that of another ping, and ignored.
+ */
+void mig_acks_pong(MigSwitchoverAcks *acks, uint32_t value);
+
+/*
+ * An answer has arrived (return path thread).  One to an earlier request does
+ * not count.
+ */
+void mig_acks_answer(MigSwitchoverAcks *acks);
+
+/**
+ * mig_acks_check: whether the answers are those that are due (migration thread)
+ *
+ * @acks: the account
  * @errp: set when false is returned
  *
- * An answer to an earlier request is no error, but does not count.
- *
- * Returns false for an answer to a request that was never made.
+ * Returns false when there was an answer too many, or none where one was due.
+ * A migration that waits for acks cannot complete then; one whose guest does
+ * not run waits for none.
  */
-bool mig_acks_answer(MigSwitchoverAcks *acks, uint32_t section_id,
-                     uint64_t request, Error **errp);
+bool mig_acks_check(MigSwitchoverAcks *acks, Error **errp);
 
 /*
  * A switchover was rolled back because of a request (migration thread).
@@ -93,7 +154,7 @@ void mig_acks_rolled_back(MigSwitchoverAcks *acks, uint64_t paused_us);
  * @requests: made in this migration, by all devices
  * @rolled_back: switchovers that were rolled back because of a request
  * @paused_ms: how long the guest was paused by these, rounded up
- * @waiting: names of the devices whose latest request has no answer,
+ * @waiting: names of the devices whose latest request has no answer, sorted,
  *           NULL-terminated
  */
 typedef struct MigAcksReport {
@@ -104,8 +165,8 @@ typedef struct MigAcksReport {
 } MigAcksReport;
 
 /*
- * Any thread.  Returns false when no device has made a request; else
- * @report->waiting is to be freed with g_strfreev().
+ * Any thread.  Returns false when no device has made a request, and with the
+ * legacy protocol; else @report->waiting is to be freed with g_strfreev().
  */
 bool mig_acks_report(MigSwitchoverAcks *acks, MigAcksReport *report);
 

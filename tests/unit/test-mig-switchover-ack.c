@@ -16,6 +16,7 @@ typedef struct Fixture {
 static void set_up(Fixture *f, const void *data)
 {
     mig_acks_init(&f->acks);
+    mig_acks_reset(&f->acks, false);
 }
 
 static void tear_down(Fixture *f, const void *data)
@@ -23,15 +24,51 @@ static void tear_down(Fixture *f, const void *data)
     mig_acks_destroy(&f->acks);
 }
 
-/* The ack is refused, with @part in the error */
-static void check_refused(MigSwitchoverAcks *acks, uint32_t section_id,
-                          uint64_t request, const char *part)
+/* The answers are those that are due */
+static void check_right(MigSwitchoverAcks *acks)
 {
+    g_assert_true(mig_acks_check(acks, &error_abort));
+}
+
+/* They are not, for the reason @part, and the legacy property is @setting */
+static void check_wrong(MigSwitchoverAcks *acks, const char *part,
+                        const char *setting)
+{
+    g_autofree char *text = g_strdup_printf("switchover-ack-legacy is %s on "
+                                            "the source", setting);
     Error *err = NULL;
 
-    g_assert_false(mig_acks_answer(acks, section_id, request, &err));
+    g_assert_false(mig_acks_check(acks, &err));
     g_assert(strstr(error_get_pretty(err), part));
+    g_assert(strstr(error_get_pretty(err), text));
     error_free(err);
+}
+
+#define MORE "more switchover acks"
+#define LESS "does not send the switchover acks"
+
+/* An answer, to which there is a request */
+static void answer(MigSwitchoverAcks *acks)
+{
+    mig_acks_answer(acks);
+    check_right(acks);
+}
+
+/* A ping is due */
+static uint32_t ping(MigSwitchoverAcks *acks)
+{
+    uint32_t value = 0;
+
+    g_assert_true(mig_acks_ping(acks, &value));
+    g_assert_false(mig_acks_ping(acks, &(uint32_t) { 0 }));
+    return value;
+}
+
+/* Its pong, when all answers have come that should */
+static void pong(MigSwitchoverAcks *acks, uint32_t value)
+{
+    mig_acks_pong(acks, value);
+    check_right(acks);
 }
 
 /* There were no requests, so that nothing is reported */
@@ -64,26 +101,42 @@ static void check_report(MigSwitchoverAcks *acks, const char *waiting,
  */
 static unsigned query(MigSwitchoverAcks *acks, uint64_t a, uint64_t b)
 {
-    unsigned missing = 0;
-
     mig_acks_query_begin(acks);
     if (a) {
-        missing += !mig_acks_request(acks, 3, "a", a);
+        mig_acks_request(acks, 3, "a", a);
     }
     if (b) {
-        missing += !mig_acks_request(acks, 7, "b", b);
+        mig_acks_request(acks, 7, "b", b);
     }
-    mig_acks_query_end(acks);
-    return missing;
+    return mig_acks_query_end(acks);
+}
+
+static void send_a(MigSwitchoverAcks *acks, uint64_t request)
+{
+    mig_acks_sent(acks, 3, "a", request);
+}
+
+static void send_b(MigSwitchoverAcks *acks, uint64_t request)
+{
+    mig_acks_sent(acks, 7, "b", request);
 }
 
 static void test_no_request(Fixture *f, const void *data)
 {
     MigSwitchoverAcks *acks = &f->acks;
+    uint32_t value;
 
     g_assert_cmpuint(query(acks, 0, 0), ==, 0);
+    value = ping(acks);
+    /* Until the pong, an answer may come that is one too many */
+    g_assert_cmpuint(query(acks, 0, 0), ==, 1);
+    pong(acks, value);
+    g_assert_cmpuint(query(acks, 0, 0), ==, 0);
     check_no_report(acks);
-    check_refused(acks, 3, 1, "section 3");
+
+    mig_acks_answer(acks);
+    check_wrong(acks, MORE, "off");
+    g_assert_cmpuint(query(acks, 0, 0), ==, 1);
 }
 
 static void test_next_request(Fixture *f, const void *data)
@@ -92,10 +145,12 @@ static void test_next_request(Fixture *f, const void *data)
 
     g_assert_cmpuint(query(acks, 1, 1), ==, 2);
     g_assert_cmpuint(query(acks, 1, 1), ==, 2);
-    g_assert(mig_acks_answer(acks, 7, 1, &error_abort));
+    send_b(acks, 1);
+    send_a(acks, 1);
+    answer(acks);
     g_assert_cmpuint(query(acks, 1, 1), ==, 1);
     check_report(acks, "a", 2, 0);
-    g_assert(mig_acks_answer(acks, 3, 1, &error_abort));
+    answer(acks);
     g_assert_cmpuint(query(acks, 1, 1), ==, 0);
     check_report(acks, "", 2, 0);
 
@@ -104,14 +159,41 @@ static void test_next_request(Fixture *f, const void *data)
     check_report(acks, "b", 3, 0);
     mig_acks_rolled_back(acks, 1001);
     check_report(acks, "b", 3, 1);
-    g_assert(mig_acks_answer(acks, 7, 2, &error_abort));
+    send_b(acks, 2);
+    answer(acks);
     g_assert_cmpuint(query(acks, 1, 2), ==, 0);
     check_report(acks, "", 3, 1);
 
-    mig_acks_reset(acks);
+    /* What is under way when a migration ends is of no concern to the next */
+    send_b(acks, 3);
+    mig_acks_reset(acks, false);
     check_no_report(acks);
+    mig_acks_answer(acks);
+    check_wrong(acks, MORE, "off");
+    mig_acks_reset(acks, false);
+    check_right(acks);
     g_assert_cmpuint(query(acks, 1, 0), ==, 1);
     check_report(acks, "a", 1, 0);
+}
+
+/* The n-th answer belongs to the n-th request that was sent */
+static void test_order(Fixture *f, const void *data)
+{
+    MigSwitchoverAcks *acks = &f->acks;
+
+    g_assert_cmpuint(query(acks, 1, 1), ==, 2);
+    send_a(acks, 1);
+    g_assert_cmpuint(query(acks, 2, 1), ==, 2);
+    send_a(acks, 2);
+    send_b(acks, 1);
+    answer(acks);
+    check_report(acks, "a b", 3, 0);
+    answer(acks);
+    check_report(acks, "b", 3, 0);
+    answer(acks);
+    g_assert_cmpuint(query(acks, 2, 1), ==, 0);
+    mig_acks_answer(acks);
+    check_wrong(acks, MORE, "off");
 }
 
 static void test_late_ack(Fixture *f, const void *data)
@@ -119,32 +201,22 @@ static void test_late_ack(Fixture *f, const void *data)
     MigSwitchoverAcks *acks = &f->acks;
 
     g_assert_cmpuint(query(acks, 1, 0), ==, 1);
+    send_a(acks, 1);
     g_assert_cmpuint(query(acks, 2, 0), ==, 1);
-    g_assert(mig_acks_answer(acks, 3, 1, &error_abort));
+    answer(acks);
     g_assert_cmpuint(query(acks, 2, 0), ==, 1);
 
-    /* Two requests before a query: only the latter needs an ack */
+    /* Two requests before a query: only the latter is sent, and needs an ack */
     g_assert_cmpuint(query(acks, 4, 0), ==, 1);
-    g_assert(mig_acks_answer(acks, 3, 4, &error_abort));
+    send_a(acks, 4);
+    answer(acks);
     g_assert_cmpuint(query(acks, 4, 0), ==, 0);
 
-    /* A late ack does not revoke a later one */
-    g_assert(mig_acks_answer(acks, 3, 2, &error_abort));
-    g_assert_cmpuint(query(acks, 4, 0), ==, 0);
-}
-
-static void test_wrong_ack(Fixture *f, const void *data)
-{
-    MigSwitchoverAcks *acks = &f->acks;
-
-    g_assert_cmpuint(query(acks, 5, 0), ==, 1);
-    check_refused(acks, 7, 1, "section 7");
-    check_refused(acks, UINT32_MAX, 1, "section 4294967295");
-    check_refused(acks, 3, 0, "a: ");
-    check_refused(acks, 3, 6, "latest is 5");
-    check_refused(acks, 3, UINT64_MAX, "a: ");
-    g_assert_cmpuint(query(acks, 5, 0), ==, 1);
-    g_assert_cmpuint(query(acks, 6, 0), ==, 1);
+    /* A request that is sent before a query has found it */
+    send_a(acks, 5);
+    check_report(acks, "a", 4, 0);
+    answer(acks);
+    g_assert_cmpuint(query(acks, 5, 0), ==, 0);
 }
 
 /* A device that was unplugged, or stopped for good, does not wait */
@@ -153,11 +225,202 @@ static void test_gone(Fixture *f, const void *data)
     MigSwitchoverAcks *acks = &f->acks;
 
     g_assert_cmpuint(query(acks, 1, 1), ==, 2);
+    send_a(acks, 1);
     g_assert_cmpuint(query(acks, 0, 1), ==, 1);
     check_report(acks, "b", 2, 0);
-    g_assert(mig_acks_answer(acks, 3, 1, &error_abort));
+    send_b(acks, 1);
+    answer(acks);
+    g_assert_cmpuint(query(acks, 0, 1), ==, 1);
+    answer(acks);
+    g_assert_cmpuint(query(acks, 0, 1), ==, 0);
     g_assert_cmpuint(query(acks, 0, 0), ==, 0);
     check_report(acks, "", 2, 0);
+}
+
+/* The destination uses the legacy protocol: one answer to two requests */
+static void test_pong(Fixture *f, const void *data)
+{
+    MigSwitchoverAcks *acks = &f->acks;
+    uint32_t first, second, third;
+
+    g_assert_cmpuint(query(acks, 1, 1), ==, 2);
+    first = ping(acks);
+    send_a(acks, 1);
+    second = ping(acks);
+    send_b(acks, 1);
+    third = ping(acks);
+
+    pong(acks, first);
+    answer(acks);
+    pong(acks, second);
+    /* Another ping */
+    pong(acks, 1);
+    mig_acks_pong(acks, third);
+    check_wrong(acks, LESS, "off");
+    g_assert_cmpuint(query(acks, 1, 1), ==, 2);
+
+    /* The same, of a destination that agrees */
+    mig_acks_reset(acks, false);
+    g_assert_cmpuint(query(acks, 1, 1), ==, 2);
+    send_a(acks, 1);
+    send_b(acks, 1);
+    first = ping(acks);
+    answer(acks);
+    answer(acks);
+    g_assert_cmpuint(query(acks, 1, 1), ==, 1);
+    pong(acks, first);
+    g_assert_cmpuint(query(acks, 1, 1), ==, 0);
+}
+
+/* It has no device with PRE_COPY, and acknowledges before there is a request */
+static void test_early(Fixture *f, const void *data)
+{
+    MigSwitchoverAcks *acks = &f->acks;
+    uint32_t first;
+
+    g_assert_cmpuint(query(acks, 1, 0), ==, 1);
+    first = ping(acks);
+    send_a(acks, 1);
+    answer(acks);
+    mig_acks_pong(acks, first);
+    check_wrong(acks, MORE, "off");
+}
+
+static void test_wrong_pong(Fixture *f, const void *data)
+{
+    MigSwitchoverAcks *acks = &f->acks;
+    uint32_t value;
+
+    mig_acks_pong(acks, 0x80000000U);
+    check_wrong(acks, "a ping that was not sent", "off");
+    mig_acks_reset(acks, false);
+    value = ping(acks);
+    pong(acks, value);
+    mig_acks_pong(acks, value + 1);
+    check_wrong(acks, "a ping that was not sent", "off");
+    mig_acks_reset(acks, false);
+    ping(acks);
+    mig_acks_pong(acks, UINT32_MAX);
+    check_wrong(acks, "a ping that was not sent", "off");
+}
+
+/* More requests than the value of a ping can count */
+static void test_pong_wraps(Fixture *f, const void *data)
+{
+    MigSwitchoverAcks *acks = &f->acks;
+    uint32_t value;
+
+    g_assert_cmpuint(query(acks, 1, 0), ==, 1);
+    send_a(acks, 1);
+    ping(acks);
+    answer(acks);
+    acks->sent += 2ULL * INT32_MAX;
+    acks->answers += 2ULL * INT32_MAX;
+    send_a(acks, 2);
+    send_a(acks, 3);
+    value = ping(acks);
+    answer(acks);
+    answer(acks);
+    pong(acks, value);
+    g_assert_cmpuint(acks->ponged, ==, acks->sent);
+}
+
+/* One answer, after the requests of all devices, and then the pong */
+static void test_legacy(Fixture *f, const void *data)
+{
+    MigSwitchoverAcks *acks = &f->acks;
+    uint32_t first, second, third;
+
+    mig_acks_reset(acks, true);
+    g_assert_cmpuint(query(acks, 1, 1), ==, 1);
+    first = ping(acks);
+    send_a(acks, 1);
+    second = ping(acks);
+    pong(acks, first);
+    pong(acks, second);
+    g_assert_cmpuint(query(acks, 1, 1), ==, 1);
+    check_no_report(acks);
+
+    send_b(acks, 1);
+    third = ping(acks);
+    answer(acks);
+    g_assert_cmpuint(query(acks, 1, 1), ==, 1);
+    pong(acks, third);
+    g_assert_cmpuint(query(acks, 1, 1), ==, 0);
+
+    /* A destination whose devices differ, or that sends no acks */
+    mig_acks_reset(acks, true);
+    g_assert_cmpuint(query(acks, 1, 1), ==, 1);
+    send_a(acks, 1);
+    send_b(acks, 1);
+    first = ping(acks);
+    mig_acks_pong(acks, first);
+    check_wrong(acks, LESS, "on");
+}
+
+/* A device is unplugged before it has sent its request */
+static void test_legacy_gone(Fixture *f, const void *data)
+{
+    MigSwitchoverAcks *acks = &f->acks;
+
+    mig_acks_reset(acks, true);
+    g_assert_cmpuint(query(acks, 1, 1), ==, 1);
+    send_a(acks, 1);
+    g_assert_cmpuint(query(acks, 1, 0), ==, 1);
+    pong(acks, ping(acks));
+    g_assert_cmpuint(query(acks, 1, 0), ==, 1);
+}
+
+/* The destination uses the other protocol, and answers the first of two */
+static void test_legacy_more(Fixture *f, const void *data)
+{
+    MigSwitchoverAcks *acks = &f->acks;
+    uint32_t first, second;
+
+    mig_acks_reset(acks, true);
+    g_assert_cmpuint(query(acks, 1, 1), ==, 1);
+    send_a(acks, 1);
+    first = ping(acks);
+    answer(acks);
+    pong(acks, first);
+    /* It may be all that comes: the destination's second has no PRE_COPY */
+    g_assert_cmpuint(query(acks, 1, 1), ==, 1);
+    send_b(acks, 1);
+    g_assert_cmpuint(query(acks, 1, 1), ==, 1);
+    second = ping(acks);
+    g_assert_cmpuint(query(acks, 1, 1), ==, 1);
+    mig_acks_answer(acks);
+    check_wrong(acks, MORE, "on");
+    g_assert_cmpuint(query(acks, 1, 1), >, 0);
+
+    /* That is so */
+    mig_acks_reset(acks, true);
+    g_assert_cmpuint(query(acks, 1, 1), ==, 1);
+    send_a(acks, 1);
+    send_b(acks, 1);
+    second = ping(acks);
+    answer(acks);
+    pong(acks, second);
+    g_assert_cmpuint(query(acks, 1, 1), ==, 0);
+}
+
+/* No device has PRE_COPY: the destination acknowledges by itself */
+static void test_legacy_none(Fixture *f, const void *data)
+{
+    MigSwitchoverAcks *acks = &f->acks;
+    uint32_t value;
+
+    mig_acks_reset(acks, true);
+    g_assert_cmpuint(query(acks, 0, 0), ==, 1);
+    value = ping(acks);
+    answer(acks);
+    pong(acks, value);
+    g_assert_cmpuint(query(acks, 0, 0), ==, 0);
+
+    mig_acks_reset(acks, true);
+    g_assert_cmpuint(query(acks, 0, 0), ==, 1);
+    mig_acks_pong(acks, ping(acks));
+    check_wrong(acks, LESS, "on");
 }
 
 static void add(const char *name, void (*run)(Fixture *f, const void *data))
@@ -175,8 +438,16 @@ int main(int argc, char **argv)
     add("no-request", test_no_request);
     add("next-request", test_next_request);
     add("late-ack", test_late_ack);
-    add("wrong-ack", test_wrong_ack);
+    add("order", test_order);
     add("gone", test_gone);
+    add("pong", test_pong);
+    add("early", test_early);
+    add("wrong-pong", test_wrong_pong);
+    add("pong-wraps", test_pong_wraps);
+    add("legacy", test_legacy);
+    add("legacy-gone", test_legacy_gone);
+    add("legacy-more", test_legacy_more);
+    add("legacy-none", test_legacy_none);
 
     return g_test_run();
 }

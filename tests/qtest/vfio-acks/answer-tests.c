@@ -56,16 +56,21 @@ static void test_stale(MigPair *p, const void *data)
 typedef struct FakeDestination {
     const char *name;
     const char *error;          /* of the source */
-    size_t len;                 /* of @answer; the return path ends after it */
+    size_t len;                 /* of @answer */
     uint8_t answer[16];
+    bool stays;                 /* else the return path ends after it */
 } FakeDestination;
 
 static const FakeDestination fake_destinations[] = {
-    { "unknown-section",
-      "Switchover ack for section 4294967295, which has made no",
-      16, { 0, 8, 0, 12, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 1 } },
-    { "too-short", "Received 'SWITCHOVER_ACK' message",
-      8, { 0, 8, 0, 4, 0, 0, 0, 1 } },
+    { "without-request",
+      "The destination sends more switchover acks than are due",
+      4, { 0, 7, 0, 0 }, true },
+    { "wrong-pong",
+      "The destination returns a ping that was not sent",
+      8, { 0, 2, 0, 4, 0x80, 0, 0, 9 }, true },
+    { "too-long", "Received 'SWITCHOVER_ACK' message",
+      8, { 0, 7, 0, 4, 0, 0, 0, 1 } },
+    { "unknown", "Received invalid message", 4, { 0, 8, 0, 0 } },
     { "none", NULL, 0 },
 };
 
@@ -84,7 +89,9 @@ static void *fake_run(void *opaque)
     g_assert_cmpint(fd, >=, 0);
     g_assert_cmpint(qemu_write_full(fd, fake->answer, fake->len), ==,
                     fake->len);
-    shutdown(fd, SHUT_WR);
+    if (!fake->stays) {
+        shutdown(fd, SHUT_WR);
+    }
     while (read(fd, buf, MiB) > 0) {
         /* The data is of no use */
     }
