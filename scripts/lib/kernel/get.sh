@@ -1,8 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # SPDX-License-Identifier: GPL-2.0-or-later
 # check-kernel, part 1: get a kernel, and the tools to build a module for it; to
-# be sourced. mmdebstrap would make such a tree of tools, too, but not as an
-# ordinary user of Debian 12 without entries in /etc/subuid.
+# be sourced, after lib/debian.sh.
 
 # Kernels of the lists in DIR: version, then its packages
 kernels_of()
@@ -36,7 +35,7 @@ choose_kernel()
         suites=("$want_suite")
     elif read_lists stable; then
         # By its code name: an alias may be out of date in an archive
-        c=$(sed -n 's/^Codename: //p' "$kernels"/apt/stable/lists/*Release |
+        c=$(sed -n 's/^Codename: //p' "$debian"/stable/lists/*Release |
             head -n 1)
         if [ -n "$c" ]; then
             suites=("$c-backports")
@@ -66,7 +65,7 @@ choose_kernel()
                 packages=$p
                 suite=$s
             fi
-        done < <(kernels_of "$kernels/apt/$s")
+        done < <(kernels_of "$debian/$s")
     done
     [ $found = yes ] || die "no Debian suite with a kernel can be reached:" \
         "check the network, or name one with --suite="
@@ -75,51 +74,6 @@ choose_kernel()
     backports) base_suite=release ;;
     *) base_suite=$suite ;;
     esac
-}
-
-read_lists()
-{
-    "$top/scripts/apt-private" --dir="$kernels/apt/$1" --deb "$1"
-}
-
-# Names that a package depends on, the first of each choice
-depends()
-{
-    "$1/run" apt-cache show "$2" | sed -n 's/^Depends: //p' | head -n 1 |
-        tr ',' '\n' | sed -E 's/^ *([^ :|]+).*/\1/'
-}
-
-# Download what packages need that a machine of that suite would install
-download()
-{
-    local dir=$1
-    shift
-    mkdir -p "$new/debs/partial"
-    : >"$new/status"
-    "$dir/run" apt-get -q -y -o Dir::State::status="$new/status" \
-        -o Dir::Cache::archives="$new/debs" -o Debug::NoLocking=true \
-        -o APT::Install-Recommends=false -o APT::Architectures=amd64 \
-        "$@" >>"$new/download.log" 2>&1 9>&- || {
-        not_full 16
-        die "download failed: $(grep -E '^[EW]:' "$new/download.log" |
-            tail -n 1) (see $new/download.log)"
-    }
-}
-
-unpack()
-{
-    local root=$1 deb
-    shift
-
-    mkdir -p "$root"/usr/{bin,sbin,lib,lib64} "$root"/{dev,proc,tmp,src}
-    ln -sfn -t "$root" usr/bin usr/sbin usr/lib usr/lib64
-    for deb; do
-        dpkg-deb --fsys-tarfile "$deb" |
-            tar -x -C "$root" --keep-directory-symlink --no-same-owner \
-                --exclude='./usr/share/doc/*' --exclude='./usr/share/man/*' \
-                --exclude='./usr/share/locale/*' --exclude='./dev/*' ||
-            { not_full 16; die "cannot unpack $deb"; }
-    done
 }
 
 # build/kernel/VERSION: root/ has the tools and headers to build a module,
@@ -144,16 +98,16 @@ get_kernel()
         die "the package lists of Debian's $base_suite cannot be read"
 
     # shellcheck disable=SC2086
-    (cd "$new/kernel" && download "$kernels/apt/$suite" download $packages)
-    compiler=$(depends "$kernels/apt/$suite" "linux-headers-$version-amd64" |
+    (cd "$new/kernel" && download "$suite" "$new" download $packages)
+    compiler=$(depends "$suite" "linux-headers-$version-amd64" |
         sed -nE 's/.*(gcc-[0-9]+).*/\1/p' | head -n 1)
     [ -n "$compiler" ] ||
         die "linux-headers-$version-amd64 does not depend on a compiler"
     # shellcheck disable=SC2046
-    download "$kernels/apt/$base_suite" --download-only install \
+    download "$base_suite" "$new" --download-only install \
         "$compiler" binutils make bash dash coreutils sed grep mawk \
         findutils busybox-static \
-        $(depends "$kernels/apt/$suite" "linux-kbuild-$version" |
+        $(depends "$suite" "linux-kbuild-$version" |
             grep -v '^linux-')
 
     say "unpacking"

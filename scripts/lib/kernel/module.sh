@@ -68,7 +68,7 @@ build_mtty()
         mkdir -p "$new"
         deb=linux-source-$(cut -d. -f1,2 <<<"$version")
         if ! (cd "$new" &&
-            "$kernels/apt/$(cat "$dir/suite")/run" apt-get -q download "$deb" \
+            "$debian/$(cat "$dir/suite")/run" apt-get -q download "$deb" \
                 >"$new/log" 2>&1 9>&- &&
             dpkg-deb --fsys-tarfile "$new/$deb"_*.deb |
             tar -xO --wildcards './usr/src/*.tar.xz' | xz -dc -T0 |

@@ -25,7 +25,7 @@ class Machine:
     def __init__(self, sess, binary, name, devices=(), *, sim=None,
                  incoming=False, memory=1 << 30, device_options='',
                  arguments=(), raw_monitor=False, log_name=None, rom=None,
-                 namespace=None):
+                 namespace=None, machine='q35'):
         self.session = sess
         self.name = name
         self.binary = binary
@@ -36,6 +36,7 @@ class Machine:
         self._process = None
         self._sockets = []
         self.rom = rom or sess.rom
+        self.machine = machine
         self.log = os.path.join(sess.log_dir, f'{log_name or name}.log')
         if not process.executable(binary):
             raise Failed(f'there is no QEMU {binary}')
@@ -64,7 +65,7 @@ class Machine:
             if os.path.isdir(d):
                 args += ['-L', d]
         args += ['-name', self.name, '-no-user-config', '-nodefaults',
-                 '-display', 'none', '-machine', 'q35', '-accel', 'tcg',
+                 '-display', 'none', '-machine', self.machine, '-accel', 'tcg',
                  '-m', f'{memory >> 20}M', '-bios', self.rom,
                  '-chardev', f'socket,id=qmp,fd={qmp_fd}',
                  '-mon', 'chardev=qmp,mode=control',

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The QEMUs that the series must migrate to and from"""
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+
+from migpair import TOP, Failed, run_tool
+from setup import version
+
+# Names of the command line, and suites of Debian
+SUITES = {'debian-stable': 'stable', 'debian-unstable': 'unstable'}
+UNMODIFIED = 'unmodified'
+NAMES = (UNMODIFIED, *SUITES)
+
+# In the output of -machine help
+TYPE = re.compile(r'^(pc-(?:i440fx|q35)-\d+\.\d+)\b', re.MULTILINE)
+PROPERTY = 'switchover-ack-legacy'
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A QEMU"""
+    name: str
+    binary: str
+    version: str
+    machines: frozenset
+    # Acks that a device can request again
+    new_acks: bool
+
+    def text(self):
+        return f'{self.name} ({self.version})'
+
+
+def look(name, binary):
+    """What a binary can do"""
+    machines = run_tool([binary, '-machine', 'help'])
+    if machines.returncode:
+        raise Failed(f'{binary}: -machine help: {machines.stderr.strip()}')
+    return Peer(name, binary, version(binary),
+                frozenset(TYPE.findall(machines.stdout)),
+                has_property(binary))
+
+
+def has_property(binary):
+    """Does the binary know the property of the migration object?"""
+    with open(binary_file(binary), 'rb') as f:
+        return PROPERTY.encode() in f.read()
+
+
+def binary_file(binary):
+    """The program that a command of scripts/debian-qemu runs"""
+    real = os.path.join(os.path.dirname(binary), 'root', 'usr', 'bin',
+                        'qemu-system-x86_64')
+    return real if os.path.exists(real) else binary
+
+
+def get_debian(name, update):
+    """
+    The path of a QEMU of Debian; raises Failed, with the reason, if it cannot
+    be had
+    """
+    script = os.path.join(TOP, 'scripts', 'debian-qemu')
+    r = subprocess.run([script, *(['--update'] if update else []),
+                        SUITES[name]], check=False, stdout=subprocess.PIPE,
+                       stderr=subprocess.PIPE, text=True)
+    if r.returncode:
+        lines = r.stderr.strip().splitlines() or ['no reason given']
+        raise Failed(lines[-1])
+    return r.stdout.strip()
+
+
+def order(machine):
+    """Machine types sort by their version"""
+    kind, number = machine.rsplit('-', 1)
+    return [int(n) for n in number.split('.')], kind
+
+
+def shared(one, other):
+    """Machine types of both, the newest one last"""
+    return sorted(one.machines & other.machines, key=order)

@@ -1,0 +1,104 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Packages of other Debian suites, unpacked into trees of their own and never
+# installed; to be sourced. mmdebstrap would make such a tree, too, but not as an
+# ordinary user of Debian 12 without entries in /etc/subuid.
+
+debian=$build/debian
+
+# read_lists SUITE: into $debian/SUITE, whose "run" uses them
+read_lists()
+{
+    "$top/scripts/apt-private" --dir="$debian/$1" --deb "$1"
+}
+
+# Names that a package depends on, the first of each choice
+depends()
+{
+    "$debian/$1/run" apt-cache show "$2" | sed -n 's/^Depends: //p' |
+        head -n 1 | tr ',' '\n' | sed -E 's/^ *([^ :|]+).*/\1/'
+}
+
+# download SUITE NEW ARGUMENT...: apt-get with these; NEW/debs then has what
+# packages need that a machine of that suite would install
+download()
+{
+    local suite=$1 new=$2
+    shift 2
+
+    mkdir -p "$new/debs/partial"
+    : >"$new/status"
+    "$debian/$suite/run" apt-get -q -y -o Dir::State::status="$new/status" \
+        -o Dir::Cache::archives="$new/debs" -o Debug::NoLocking=true \
+        -o APT::Install-Recommends=false -o APT::Architectures=amd64 \
+        "$@" >>"$new/download.log" 2>&1 9>&- || {
+        not_full 16
+        die "download failed: $(grep -E '^[EW]:' "$new/download.log" |
+            tail -n 1) (see $new/download.log)"
+    }
+}
+
+# unpack ROOT DEB...
+unpack()
+{
+    local root=$1 deb
+    shift
+
+    mkdir -p "$root"/usr/{bin,sbin,lib,lib64} "$root"/{dev,proc,tmp,src}
+    ln -sfn -t "$root" usr/bin usr/sbin usr/lib usr/lib64
+    for deb; do
+        dpkg-deb --fsys-tarfile "$deb" |
+            tar -x -C "$root" --keep-directory-symlink --no-same-owner \
+                --exclude='./usr/share/doc/*' --exclude='./usr/share/man/*' \
+                --exclude='./usr/share/locale/*' --exclude='./dev/*' ||
+            { not_full 16; die "cannot unpack $deb"; }
+    done
+}
+
+# skip MESSAGE...: what is asked for cannot be had; exit status 3
+skip()
+{
+    say "$@"
+    said=yes
+    exit 3
+}
+
+# debian_tree SUITE NAME PACKAGE...: sets $tree to a directory, whose root/ has
+# the packages of a suite and all that they need, and whose file "version" has the
+# version of the first. One that is here is kept, unless $update is "yes".
+debian_tree()
+{
+    local suite=$1 name=$2 version new
+    shift 2
+
+    tree=$debian/$suite-$name
+    if [ "${update:-no}" = no ] && [ -s "$tree/version" ]; then
+        return
+    fi
+    [ "$(uname -m)" = x86_64 ] || skip "this needs an x86_64 machine"
+    for tool in flock dpkg-deb apt-get; do
+        have $tool || skip "$tool is missing: this needs a Debian machine"
+    done
+    lock_build
+    need_space 1500 "$1 of Debian's $suite"
+    read_lists "$suite" ||
+        skip "the package lists of Debian's $suite cannot be read"
+    version=$("$debian/$suite/run" apt-cache show "$1" |
+        sed -n 's/^Version: //p' | head -n 1)
+    [ -n "$version" ] || skip "Debian's $suite has no $1"
+    if [ -s "$tree/version" ] && [ "$(cat "$tree/version")" = "$version" ]; then
+        return
+    fi
+
+    say "getting $1 $version of Debian's $suite, and what it needs"
+    new=$tree.new
+    temps+=("$new")
+    rm -rf "$new"
+    mkdir -p "$new"
+    download "$suite" "$new" --download-only install "$@"
+    unpack "$new/root" "$new"/debs/*.deb
+    rm -rf "$new/debs"
+    echo "$version" >"$new/version"
+    rm -rf "$tree"
+    mv "$new" "$tree"
+}
