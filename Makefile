@@ -3,7 +3,7 @@
 # and PEER reach the scripts through the environment.
 
 .PHONY: help configure all build stock sim check check-sim check-kernel \
-	check-demo check-faults check-streams check-sanitizers check-mutants \
+	check-demo check-compat check-libvirt demo-libvirt check-faults check-streams check-sanitizers check-mutants \
 	check-series check-bisect lint refresh export sim-dist demo bench \
 	clean distclean
 # One script at a time: each of them uses all processors
@@ -23,6 +23,10 @@ help:
 	@echo
 	@echo 'make check-sim     build and test the simulator alone (seconds)'
 	@echo 'make check-demo    test what the demo shows'
+	@echo 'make check-compat  migrate to and from other QEMUs, of Debian and unmodified'
+	@echo '                   (COMPAT=--quick: a minute)'
+	@echo 'make check-libvirt let unmodified libvirt migrate between two hosts'
+	@echo 'make demo-libvirt  the same, to be watched (RATE=1gbit)'
 	@echo 'make check-faults  migrate while something fails, and see that one side'
 	@echo '                   runs the guest (FAULTS=--quick: five minutes)'
 	@echo 'make check-streams send damaged streams to QEMUs that wait for a guest'
@@ -67,6 +71,18 @@ check-kernel:
 check-demo:
 	@[ -x /usr/bin/python3 ] || scripts/deps
 	@/usr/bin/python3 scripts/check-demo
+
+check-compat:
+	@[ -x /usr/bin/python3 ] || scripts/deps
+	@/usr/bin/python3 scripts/check-compat $(COMPAT)
+
+check-libvirt:
+	@[ -x /usr/bin/python3 ] || scripts/deps
+	@/usr/bin/python3 scripts/check-libvirt
+
+demo-libvirt:
+	@[ -x /usr/bin/python3 ] || scripts/deps
+	@/usr/bin/python3 scripts/demo-libvirt $(if $(RATE),--rate=$(RATE))
 
 check-faults:
 	@[ -x /usr/bin/python3 ] || scripts/deps

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A loopback of its own, of a given speed, for both QEMUs of a pair"""
+"""Networks of their own, of a given speed"""
 
 import os
 import select
@@ -15,10 +15,11 @@ class Namespace:
     """
     A network namespace whose loopback carries RATE bytes per second (a token
     bucket of the kernel, tc-tbf(8)), or as much as it can if RATE is None.
-    Without privileges in a user namespace.
+    Without privileges in a user namespace: that of OTHER, if the two are to be
+    joined.
     """
 
-    def __init__(self, sess, rate=None):
+    def __init__(self, sess, rate=None, other=None):
         self.session = sess
         for tool in ('unshare', 'nsenter', 'ip', 'tc'):
             if not shutil.which(tool, path=process.search_path()):
@@ -26,8 +27,8 @@ class Namespace:
                              'iproute2')
         user = os.geteuid() != 0
         self._process = process.start(
-            ['unshare', '--net', *(['--map-root-user'] if user else []),
-             'sh', '-c', 'ip link set lo up && echo && exec sleep infinity'],
+            [*(other.prefix if other else []), 'unshare', '--net',
+             *(['--map-root-user'] if user and not other else []), 'sh', '-c', 'ip link set lo up && echo && exec sleep infinity'],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         sess.parts.append(self)
         ready, _, _ = select.select([self._process.stdout], [], [], TIMEOUT)
@@ -39,22 +40,39 @@ class Namespace:
         # What runs a command inside of it
         self.prefix = ['nsenter', f'--target={self._process.pid}', '--net',
                        *(['--user', '--preserve-credentials'] if user else [])]
-        self._shaped = False
+        self._shaped = set()
         if rate:
             self.set_rate(rate)
 
-    def set_rate(self, rate):
-        """From now on RATE bytes per second"""
+    def join(self, other, address, others_address):
+        """Make a network with another one, with an IPv4 address on each side"""
+        pid = str(other._process.pid)       # pylint: disable=protected-access
+        for side, words in (
+                (self, ('link', 'add', 'net0', 'type', 'veth', 'peer', 'name',
+                        'net0', 'netns', pid)),
+                (self, ('address', 'add', f'{address}/24', 'dev', 'net0')),
+                (other, ('address', 'add', f'{others_address}/24', 'dev',
+                         'net0')),
+                (self, ('link', 'set', 'net0', 'up')),
+                (other, ('link', 'set', 'net0', 'up'))):
+            result = run_tool([*side.prefix, 'ip', *words])
+            if result.returncode:
+                raise Failed('cannot join two network namespaces: '
+                             + result.stderr.strip())
+
+    def set_rate(self, rate, device='lo'):
+        """From now on RATE bytes per second leave through DEVICE"""
         # A burst of 1 ms, at least what the kernel hands over at once
         burst = max(rate // 1000, 128 << 10)
         result = run_tool([
-            *self.prefix, 'tc', 'qdisc', 'change' if self._shaped else 'add',
-            'dev', 'lo', 'root', 'tbf', 'rate', f'{rate * 8}bit',
+            *self.prefix, 'tc', 'qdisc',
+            'change' if device in self._shaped else 'add',
+            'dev', device, 'root', 'tbf', 'rate', f'{rate * 8}bit',
             'burst', f'{burst}b', 'limit', f'{32 * burst}b'])
         if result.returncode:
             raise Failed('cannot limit the speed of the namespace: '
                          + result.stderr.strip())
-        self._shaped = True
+        self._shaped.add(device)
 
     def close(self):
         self._process.kill()

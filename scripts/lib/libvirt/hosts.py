@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Two hosts, a guest, and its migration"""
+
+import subprocess
+import time
+
+from faults.oracle import wait
+from migpair import Failed, process
+
+from . import jobinfo
+from .link import DESTINATION, Link
+from .node import GUEST, Node
+
+# Seconds in which a migration that may end does
+ENDS = 60
+MEMORY = 256
+
+
+class Hosts:
+    """
+    DEVICES: of the guest; RATE: of the network, in bytes per second; TREE: of
+    scripts/debian-libvirt
+    """
+
+    def __init__(self, sess, tree, qemu, sim, devices, rate):
+        self.session = sess
+        self.link = Link(sess, rate)
+        common = {'tree': tree, 'qemu': qemu, 'sim': sim, 'devices': devices}
+        self.source = Node(sess, name='source', number=1,
+                           namespace=self.link.source, **common)
+        self.destination = Node(sess, name='destination', number=2,
+                                namespace=self.link.destination, **common)
+        self._migration = None
+
+    def create(self, memory=MEMORY):
+        """Start the guest, and wait until it ticks"""
+        self.source.create(self.session.rom, memory)
+        if not wait(lambda: self.source.ticks.count > 50, 20):
+            raise Failed('the guest does not tick:\n'
+                         + self.source.qemu_log())
+
+    def migrate(self, *options, live=True):
+        """Start "virsh migrate" with these options"""
+        words = ['migrate', GUEST, self.destination.uri, '--migrateuri',
+                 f'tcp://{DESTINATION}', *(['--live'] if live else []),
+                 *options]
+        self.started = time.monotonic()
+        self._migration = process.start(
+            self.source.command(*words), stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT)
+
+    def elapsed(self):
+        return time.monotonic() - self.started
+
+    def migrating(self):
+        return self._migration.poll() is None
+
+    def end(self, seconds=ENDS):
+        """Wait for its end: (whether virsh succeeded, what it printed)"""
+        try:
+            output, _ = self._migration.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise Failed(f'virsh migrate does not end within {seconds} s: '
+                         + str(self.info().lines)) from None
+        return (self._migration.returncode == 0,
+                output.decode(errors='replace').strip())
+
+    def complete(self, seconds=ENDS):
+        """Wait until it completes; raises Failed if it does not"""
+        succeeded, text = self.end(seconds)
+        if not succeeded:
+            raise Failed(f'virsh migrate: {text}\n'
+                         + self.destination.qemu_log())
+
+    def info(self):
+        """domjobinfo of the guest on the source"""
+        return jobinfo.ask(self.source, GUEST)
+
+    def wait_info(self, condition, what, seconds=ENDS):
+        """domjobinfo, once condition(it) is true"""
+        last = None
+
+        def found():
+            nonlocal last
+            last = self.info()
+            if not self.migrating():
+                raise Failed('virsh migrate has ended before ' + what + ': '
+                             + self.end()[1])
+            return condition(last)
+        if not wait(found, seconds):
+            raise Failed(f'not within {seconds} s: {what}: {last.lines}')
+        return last
+
+    def silence(self):
+        """Milliseconds for which the guest was silent"""
+        return 1000 * (self.destination.ticks.first - self.source.ticks.last)
