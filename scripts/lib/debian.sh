@@ -102,3 +102,27 @@ debian_tree()
     rm -rf "$tree"
     mv "$new" "$tree"
 }
+
+# check_namespace: find out how in_root works for this user
+check_namespace()
+{
+    namespace=(unshare --user --map-root-user --mount)
+    if "${namespace[@]}" true 2>/dev/null; then
+        return
+    fi
+    namespace=(unshare --mount)
+    "${namespace[@]}" true 2>/dev/null ||
+        die "this user may not make namespaces: run this as root, or" \
+            "allow it with 'sysctl kernel.unprivileged_userns_clone=1'"
+}
+
+# in_root ROOT COMMAND...: run it in a tree; as root of a user namespace where that
+# is possible, so that no privileges are needed
+in_root()
+{
+    # shellcheck disable=SC2016
+    local script='mount --rbind /dev "$0/dev" && mount --rbind /proc "$0/proc" &&
+        exec chroot "$0" /usr/bin/env -i PATH=/usr/bin:/usr/sbin HOME=/tmp "$@"'
+
+    "${namespace[@]}" sh -c "$script" "$@"
+}

@@ -2,30 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # check-kernel, part 2: build the simulator's module; to be sourced.
 
-# check_namespace: find out how in_root works for this user
-check_namespace()
-{
-    namespace=(unshare --user --map-root-user --mount)
-    if "${namespace[@]}" true 2>/dev/null; then
-        return
-    fi
-    namespace=(unshare --mount)
-    "${namespace[@]}" true 2>/dev/null ||
-        die "this user may not make namespaces: run this as root, or" \
-            "allow it with 'sysctl kernel.unprivileged_userns_clone=1'"
-}
-
-# in_root COMMAND...: run it in the root of the tools; as root of a user
-# namespace where that is possible, so that no privileges are needed
-in_root()
-{
-    # shellcheck disable=SC2016
-    local script='mount --rbind /dev "$0/dev" && mount --rbind /proc "$0/proc" &&
-        exec chroot "$0" /usr/bin/env -i PATH=/usr/bin:/usr/sbin HOME=/tmp "$@"'
-
-    "${namespace[@]}" sh -c "$script" "$dir/root" "$@"
-}
-
 build_module()
 {
     local sources=$dir/root/src/vfio-sim log=$dir/module.log f
@@ -36,7 +12,7 @@ build_module()
         "$sources/model/"
     cp -u --preserve=timestamps "$top"/tests/vfio-sim/kernel/* \
         "$sources/kernel/"
-    if ! in_root make -C /src/vfio-sim/kernel W=1 \
+    if ! in_root "$dir/root" make -C /src/vfio-sim/kernel W=1 \
         KERNEL="/usr/src/linux-headers-$version-amd64" \
         >"$log" 2>&1 9>&- </dev/null; then
         not_full 16
@@ -82,7 +58,7 @@ build_mtty()
     mkdir -p "$dir/root/src/mtty"
     cp -u --preserve=timestamps "$dir/mtty.c" "$dir/root/src/mtty/"
     echo 'obj-m := mtty.o' >"$dir/root/src/mtty/Kbuild"
-    if in_root make -C "/usr/src/linux-headers-$version-amd64" M=/src/mtty \
+    if in_root "$dir/root" make -C "/usr/src/linux-headers-$version-amd64" M=/src/mtty \
         modules >"$dir/mtty.log" 2>&1 9>&- </dev/null; then
         mtty=$dir/root/src/mtty/mtty.ko
     else

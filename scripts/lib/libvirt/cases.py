@@ -88,6 +88,22 @@ def expected_downtime(hosts):
     return f'expected {expected} ms, real {real:.0f} ms'
 
 
+def data_remaining(hosts):
+    """With patches/libvirt: Data remaining counts what the device has"""
+    hosts.migrate()
+    info = waiting(hosts)
+    left = info.size('Data remaining')
+    check(abs(left - LARGE['stop-bytes']) <= 16 * MIB,
+          f'Data remaining: {info.lines["Data remaining"]}, and the device has '
+          '256 MiB')
+    check(info.size('Data total') >= left, 'Data total is less than what is '
+          'left')
+    hosts.source.virsh('migrate-setmaxdowntime', GUEST, '20000')
+    hosts.complete()
+    arrived(hosts)
+    return f'{info.lines["Data remaining"]} of a device with 256 MiB'
+
+
 def small_device(hosts):
     """A device that fits into the default limit: it completes by itself"""
     hosts.migrate()
@@ -196,6 +212,7 @@ def events(hosts):
 # name -> (function, the keys of the guest's devices)
 CASES = {
     'expected-downtime': (expected_downtime, [LARGE]),
+    'data-remaining': (data_remaining, [LARGE]),
     'small-device': (small_device, [SMALL]),
     'abort': (abort, [LARGE]),
     'p2p': (peer_to_peer, [SMALL, SMALL]),

@@ -6,7 +6,9 @@ import subprocess
 
 from migpair import TOP, Failed
 
-# Exit status of scripts/debian-libvirt
+# That of scripts/build-libvirt, among the names of suites
+PATCHED = 'patched'
+# Exit status of both scripts
 CANNOT_BE_HAD = 3
 
 
@@ -16,13 +18,15 @@ class CannotBeHad(Failed):
 
 def get(suite, update):
     """The directory of a suite's libvirt"""
-    script = os.path.join(TOP, 'scripts', 'debian-libvirt')
-    r = subprocess.run([script, *(['--update'] if update else []), suite],
+    command = ['build-libvirt', '--check'] if suite == PATCHED else \
+        ['debian-libvirt', *(['--update'] if update else []), suite]
+    r = subprocess.run([os.path.join(TOP, 'scripts', command[0]),
+                        *command[1:]],
                        check=False, stdout=subprocess.PIPE, text=True)
     if r.returncode == CANNOT_BE_HAD:
         raise CannotBeHad(f'libvirt of {suite} cannot be had')
     if r.returncode:
-        raise Failed(f'scripts/debian-libvirt {suite} failed; see above')
+        raise Failed(f'scripts/{" ".join(command)} failed; see above')
     return r.stdout.strip()
 
 
