@@ -3,7 +3,8 @@
 # and PEER reach the scripts through the environment.
 
 .PHONY: help configure all build stock sim check check-sim check-kernel \
-	check-demo check-compat check-libvirt demo-libvirt check-faults check-streams check-sanitizers check-mutants \
+	check-demo check-compat check-libvirt demo-libvirt check-policies \
+	check-faults check-streams check-sanitizers check-mutants \
 	check-series check-bisect lint refresh export sim-dist demo bench \
 	clean distclean
 # One script at a time: each of them uses all processors
@@ -24,9 +25,12 @@ help:
 	@echo 'make check-sim     build and test the simulator alone (seconds)'
 	@echo 'make check-demo    test what the demo shows'
 	@echo 'make check-compat  migrate to and from other QEMUs, of Debian and unmodified'
-	@echo '                   (COMPAT=--quick: a minute)'
+	@echo '                   (COMPAT=--quick: less than a minute)'
 	@echo 'make check-libvirt let unmodified libvirt migrate between two hosts'
+	@echo '                   (LIBVIRT=--suite=patched: with patches/libvirt)'
 	@echo 'make demo-libvirt  the same, to be watched (RATE=1gbit)'
+	@echo 'make check-policies let the rules of management software drive migrations'
+	@echo '                   (half an hour)'
 	@echo 'make check-faults  migrate while something fails, and see that one side'
 	@echo '                   runs the guest (FAULTS=--quick: five minutes)'
 	@echo 'make check-streams send damaged streams to QEMUs that wait for a guest'
@@ -78,7 +82,11 @@ check-compat:
 
 check-libvirt:
 	@[ -x /usr/bin/python3 ] || scripts/deps
-	@/usr/bin/python3 scripts/check-libvirt
+	@/usr/bin/python3 scripts/check-libvirt $(LIBVIRT)
+
+check-policies:
+	@[ -x /usr/bin/python3 ] || scripts/deps
+	@/usr/bin/python3 scripts/check-policies
 
 demo-libvirt:
 	@[ -x /usr/bin/python3 ] || scripts/deps

@@ -16,11 +16,6 @@
  */
 #define MIG_ACKS_PING 0x80000000U
 
-#define FAULT_MORE "The destination sends more switchover acks than are due"
-#define FAULT_LESS "The destination does not send the switchover acks that " \
-                   "are due"
-#define FAULT_PONG "The destination returns a ping that was not sent"
-
 /*
  * @requested: the latest request
  * @sent: the latest request that was put into the stream, or 0
@@ -80,8 +75,7 @@ void mig_acks_reset(MigSwitchoverAcks *acks, bool legacy)
     acks->has_ponged = false;
     acks->answers = 0;
     acks->expected = 0;
-    acks->has_expected = false;
-    acks->fault = NULL;
+    acks->fault = MIG_ACKS_RIGHT;
     acks->requests = 0;
     acks->rolled_back = 0;
     acks->paused_us = 0;
@@ -102,7 +96,7 @@ void mig_acks_query_begin(MigSwitchoverAcks *acks)
 
 unsigned int mig_acks_query_end(MigSwitchoverAcks *acks)
 {
-    unsigned int active = 0, unsent = 0, unanswered = 0;
+    unsigned int unsent = 0, unanswered = 0;
     GHashTableIter iter;
     AckDevice *dev;
 
@@ -111,17 +105,12 @@ unsigned int mig_acks_query_end(MigSwitchoverAcks *acks)
     g_hash_table_iter_init(&iter, acks->devices);
     while (g_hash_table_iter_next(&iter, NULL, (void **)&dev)) {
         dev->active = dev->seen;
-        active += dev->active;
         unsent += dev->active && dev->sent != dev->requested;
         unanswered += dev->active && dev->answered != dev->requested;
     }
-    if (!acks->has_expected) {
-        acks->expected = active;
-        acks->has_expected = true;
-    }
 
     if (acks->fault || (acks->has_pinged && !acks->has_ponged)) {
-        return unanswered + 1;
+        return acks->legacy ? 1 : unanswered + 1;
     }
     if (acks->legacy) {
         return !acks->answers || unsent ||
@@ -179,22 +168,27 @@ void mig_acks_sent(MigSwitchoverAcks *acks, uint32_t section_id,
     trace_mig_acks_sent(sent->dev->name, request, acks->sent);
 }
 
-bool mig_acks_ping(MigSwitchoverAcks *acks, uint32_t *value)
+bool mig_acks_ping_due(MigSwitchoverAcks *acks)
 {
     QEMU_LOCK_GUARD(&acks->lock);
 
-    if (acks->has_pinged && acks->pinged == acks->sent) {
-        return false;
-    }
-
-    acks->has_pinged = true;
-    acks->pinged = acks->sent;
-    *value = MIG_ACKS_PING | acks->sent;
-    return true;
+    return !acks->has_pinged || acks->pinged != acks->sent;
 }
 
-/* Called with the lock held */
-static void set_fault(MigSwitchoverAcks *acks, const char *fault)
+uint32_t mig_acks_ping(MigSwitchoverAcks *acks, unsigned int devices)
+{
+    QEMU_LOCK_GUARD(&acks->lock);
+
+    if (!acks->has_pinged) {
+        acks->expected = devices;
+        acks->has_pinged = true;
+    }
+    acks->pinged = acks->sent;
+    return MIG_ACKS_PING | acks->sent;
+}
+
+/* Called with the lock held.  The first one is kept. */
+static void set_fault(MigSwitchoverAcks *acks, MigAcksFault fault)
 {
     acks->fault = acks->fault ?: fault;
 }
@@ -211,7 +205,7 @@ void mig_acks_pong(MigSwitchoverAcks *acks, uint32_t value)
     /* How many requests were sent after that ping, and before the last one */
     later = ((uint32_t)acks->pinged - value) & ~MIG_ACKS_PING;
     if (!acks->has_pinged || later > acks->pinged) {
-        set_fault(acks, FAULT_PONG);
+        set_fault(acks, MIG_ACKS_WRONG_PONG);
         return;
     }
     acks->ponged = acks->pinged - later;
@@ -220,13 +214,13 @@ void mig_acks_pong(MigSwitchoverAcks *acks, uint32_t value)
 
     if (acks->legacy) {
         if (acks->ponged == acks->expected && !acks->answers) {
-            set_fault(acks, FAULT_LESS);
+            set_fault(acks, MIG_ACKS_LESS);
         }
     } else if (acks->answers < acks->ponged) {
-        set_fault(acks, FAULT_LESS);
+        set_fault(acks, MIG_ACKS_LESS);
     } else if (acks->answers > acks->ponged) {
         /* It came before the request to which it was counted */
-        set_fault(acks, FAULT_MORE);
+        set_fault(acks, MIG_ACKS_MORE);
     }
 }
 
@@ -240,14 +234,14 @@ void mig_acks_answer(MigSwitchoverAcks *acks)
     if (acks->legacy) {
         trace_mig_acks_answer("all", acks->answers, 1);
         if (acks->answers > 1) {
-            set_fault(acks, FAULT_MORE);
+            set_fault(acks, MIG_ACKS_MORE);
         }
         return;
     }
 
     sent = g_queue_pop_head(&acks->unanswered);
     if (!sent) {
-        set_fault(acks, FAULT_MORE);
+        set_fault(acks, MIG_ACKS_MORE);
         return;
     }
     trace_mig_acks_answer(sent->dev->name, sent->request,
@@ -259,14 +253,27 @@ bool mig_acks_check(MigSwitchoverAcks *acks, Error **errp)
 {
     QEMU_LOCK_GUARD(&acks->lock);
 
-    if (!acks->fault) {
+    switch (acks->fault) {
+    case MIG_ACKS_RIGHT:
         return true;
+    case MIG_ACKS_WRONG_PONG:
+        error_setg(errp, "The destination returns a ping that was not sent");
+        return false;
+    case MIG_ACKS_MORE:
+        error_setg(errp, "The destination sends more switchover acks than are "
+                   "due: migration.switchover-ack-legacy is %s on the source, "
+                   "and has to be so on the destination",
+                   acks->legacy ? "on" : "off");
+        return false;
+    case MIG_ACKS_LESS:
+        error_setg(errp, "The destination does not send the switchover acks "
+                   "that are due: migration.switchover-ack-legacy is %s on the "
+                   "source, and has to be so on the destination, which also "
+                   "needs the capability switchover-ack and the same devices",
+                   acks->legacy ? "on" : "off");
+        return false;
     }
-    error_setg(errp, "%s: migration.switchover-ack-legacy is %s on the source, "
-               "and has to be so on the destination, which also needs the "
-               "capability switchover-ack and the same devices", acks->fault,
-               acks->legacy ? "on" : "off");
-    return false;
+    g_assert_not_reached();
 }
 
 void mig_acks_rolled_back(MigSwitchoverAcks *acks, uint64_t paused_us)

@@ -9,6 +9,13 @@
 
 #include "qemu/thread.h"
 
+typedef enum MigAcksFault {
+    MIG_ACKS_RIGHT,
+    MIG_ACKS_MORE,              /* more answers than are due */
+    MIG_ACKS_LESS,              /* fewer, and no other will come */
+    MIG_ACKS_WRONG_PONG,        /* of a ping that was not sent */
+} MigAcksFault;
+
 /**
  * MigSwitchoverAcks: the source's account of requests and answers
  *
@@ -29,8 +36,8 @@
  * Devices are identified by the section id that the stream gives them.
  *
  * The migration thread makes the requests, the return path thread brings the
- * answers, and any thread may get a report.  All take @lock, for a few
- * instructions each.
+ * answers, and any thread may get a report.  All take @lock for a
+ * short time.
  */
 typedef struct MigSwitchoverAcks {
     QemuMutex lock;
@@ -47,11 +54,10 @@ typedef struct MigSwitchoverAcks {
     bool has_pinged;
     bool has_ponged;
     uint64_t answers;
-    /* legacy: devices that will send a request, known after the first query */
+    /* legacy: devices that will send a request each, if the guest runs */
     unsigned int expected;
-    bool has_expected;
-    /* why the answers are not those that are due; NULL: they are */
-    const char *fault;
+    /* what is wrong with the answers */
+    MigAcksFault fault;
     /* of this migration, by all devices */
     uint64_t requests;
     /* switchovers that were rolled back because of a request */
@@ -81,8 +87,9 @@ void mig_acks_query_begin(MigSwitchoverAcks *acks);
  *
  * Returns the number of acks that are missing: one for each device whose latest
  * request has no answer; with the legacy protocol one until all devices have
- * sent their requests and the answer has come.  And one until the pong has come
- * that shows that nothing else will, and when mig_acks_check() would fail.
+ * sent their requests and the answer has come.  And one more, or one, until the
+ * pong has come that shows that nothing else will, and when mig_acks_check()
+ * would fail.
  */
 unsigned int mig_acks_query_end(MigSwitchoverAcks *acks);
 
@@ -108,15 +115,22 @@ void mig_acks_request(MigSwitchoverAcks *acks, uint32_t section_id,
 void mig_acks_sent(MigSwitchoverAcks *acks, uint32_t section_id,
                    const char *name, uint64_t request);
 
+/*
+ * Is a ping to be sent: the first one, or one behind new requests?  Migration
+ * thread.
+ */
+bool mig_acks_ping_due(MigSwitchoverAcks *acks);
+
 /**
- * mig_acks_ping: whether a ping is to be sent (migration thread)
+ * mig_acks_ping: a ping is about to be sent (migration thread)
  *
  * @acks: the account
- * @value: set to what the destination is to return, when true is returned
+ * @devices: how many send a request each with the legacy protocol.  Only the
+ *           number at the first ping counts.
  *
- * Between sections, once after the first query and then behind new requests.
+ * Returns what the destination is to return.
  */
-bool mig_acks_ping(MigSwitchoverAcks *acks, uint32_t *value);
+uint32_t mig_acks_ping(MigSwitchoverAcks *acks, unsigned int devices);
 
 /*
  * A pong has arrived (return path thread).  @value: as sent by the destination

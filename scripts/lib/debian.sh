@@ -20,10 +20,11 @@ depends()
 }
 
 # download SUITE NEW ARGUMENT...: apt-get with these; NEW/debs then has what
-# packages need that a machine of that suite would install
+# packages need that a machine of that suite would install. What apt printed is in
+# $debian/download.log.
 download()
 {
-    local suite=$1 new=$2
+    local suite=$1 new=$2 log=$debian/download.log
     shift 2
 
     mkdir -p "$new/debs/partial"
@@ -31,10 +32,10 @@ download()
     "$debian/$suite/run" apt-get -q -y -o Dir::State::status="$new/status" \
         -o Dir::Cache::archives="$new/debs" -o Debug::NoLocking=true \
         -o APT::Install-Recommends=false -o APT::Architectures=amd64 \
-        "$@" >>"$new/download.log" 2>&1 9>&- || {
+        "$@" >"$log" 2>&1 9>&- || {
         not_full 16
-        die "download failed: $(grep -E '^[EW]:' "$new/download.log" |
-            tail -n 1) (see $new/download.log)"
+        die "download failed: $(grep -E '^[EW]:' "$log" | tail -n 1)" \
+            "(see $log)"
     }
 }
 
@@ -55,7 +56,7 @@ unpack()
     done
 }
 
-# skip MESSAGE...: what is asked for cannot be had; exit status 3
+# skip MESSAGE...: packages cannot be had; exit status 3
 skip()
 {
     say "$@"
@@ -65,7 +66,8 @@ skip()
 
 # debian_tree SUITE NAME PACKAGE...: sets $tree to a directory, whose root/ has
 # the packages of a suite and all that they need, and whose file "version" has the
-# version of the first. One that is here is kept, unless $update is "yes".
+# version of the first. One that is here is kept, unless $update is "yes" and there
+# is a newer version.
 debian_tree()
 {
     local suite=$1 name=$2 version new
@@ -81,10 +83,15 @@ debian_tree()
     done
     lock_build
     need_space 1500 "$1 of Debian's $suite"
-    read_lists "$suite" ||
+    if ! read_lists "$suite"; then
+        if [ -s "$tree/version" ]; then
+            say "$1 stays as it is: $(cat "$tree/version")"
+            return
+        fi
         skip "the package lists of Debian's $suite cannot be read"
-    version=$("$debian/$suite/run" apt-cache show "$1" |
-        sed -n 's/^Version: //p' | head -n 1)
+    fi
+    version=$("$debian/$suite/run" apt-cache show "$1" 2>/dev/null |
+        sed -n 's/^Version: //p' | head -n 1) || true
     [ -n "$version" ] || skip "Debian's $suite has no $1"
     if [ -s "$tree/version" ] && [ "$(cat "$tree/version")" = "$version" ]; then
         return
@@ -98,6 +105,16 @@ debian_tree()
     download "$suite" "$new" --download-only install "$@"
     unpack "$new/root" "$new"/debs/*.deb
     rm -rf "$new/debs"
+    # A package makes them when it is installed
+    cat >"$new/root/etc/passwd" <<END
+root:x:0:0:root:/root:/bin/sh
+libvirt-qemu:x:64055:64055::/var/lib/libvirt:/bin/false
+END
+    cat >"$new/root/etc/group" <<END
+root:x:0:
+kvm:x:64054:
+libvirt-qemu:x:64055:
+END
     echo "$version" >"$new/version"
     rm -rf "$tree"
     mv "$new" "$tree"

@@ -3,15 +3,15 @@
 
 import os
 import re
-import subprocess
 from dataclasses import dataclass
 
-from migpair import TOP, Failed, run_tool
+import debian
+from migpair import Failed, run_tool
 from setup import version
 
 # Names of the command line, and suites of Debian
 SUITES = {'debian-stable': 'stable', 'debian-unstable': 'unstable'}
-UNMODIFIED = 'unmodified'
+SERIES, UNMODIFIED = 'series', 'unmodified'
 NAMES = (UNMODIFIED, *SUITES)
 
 # In the output of -machine help
@@ -44,7 +44,7 @@ def look(name, binary):
 
 
 def has_property(binary):
-    """Does the binary know the property of the migration object?"""
+    """Does the migration object of the binary have the property?"""
     with open(binary_file(binary), 'rb') as f:
         return PROPERTY.encode() in f.read()
 
@@ -57,18 +57,9 @@ def binary_file(binary):
 
 
 def get_debian(name, update):
-    """
-    The path of a QEMU of Debian; raises Failed, with the reason, if it cannot
-    be had
-    """
-    script = os.path.join(TOP, 'scripts', 'debian-qemu')
-    r = subprocess.run([script, *(['--update'] if update else []),
-                        SUITES[name]], check=False, stdout=subprocess.PIPE,
-                       stderr=subprocess.PIPE, text=True)
-    if r.returncode:
-        lines = r.stderr.strip().splitlines() or ['no reason given']
-        raise Failed(lines[-1])
-    return r.stdout.strip()
+    """The path of a QEMU of Debian; raises debian.CannotBeHad"""
+    return debian.get('debian-qemu', *(['--update'] if update else []),
+                      SUITES[name])
 
 
 def order(machine):

@@ -3,9 +3,11 @@
 
 from dataclasses import dataclass
 
+from migpair import Failed
+
 from . import peers
 
-# How the sides acknowledge; see ACKS
+# How the sides acknowledge
 OFF, LEGACY, NEW = 'no acks', 'legacy acks', 'acks for each device'
 # When a device re-initialises
 REINITS = {'while it waits': 'now', 'in the final check': 'pre-copy-p2p'}
@@ -22,8 +24,18 @@ class Case:
     multifd: bool = False
     acks: str = OFF
     reinit: str = ''
-    # The other side's property differs
+    # The property has the other value on the destination
     mismatch: bool = False
+
+    def completes(self):
+        """
+        Whether it must: with a mismatch only where there is no difference, one
+        device that requests one ack; None: a source without the series may
+        complete, or wait
+        """
+        if not self.mismatch or self.devices == 1:
+            return True
+        return False if self.source.name == peers.SERIES else None
 
     def pair(self):
         return f'{self.source.text()} to {self.destination.text()}'
@@ -48,7 +60,8 @@ def cases(source, destination, quick):
     """Of the direction from SOURCE to DESTINATION"""
     machines = peers.shared(source, destination)
     if not machines:
-        return []
+        raise Failed(f'{source.text()} and {destination.text()} have no '
+                     'machine type in common')
     newest, new = machines[-1], source.new_acks and destination.new_acks
     found = []
     for multifd in (False, True):
@@ -65,7 +78,8 @@ def cases(source, destination, quick):
         # The oldest that both have, and every fifth
         others = machines[:1]
         found = [c for i, c in enumerate(found)
-                 if i % 3 == 1 or c.reinit or c.mismatch]
+                 if i % 3 == 1 or c.reinit or c.mismatch
+                 or c.devices and not c.precopy]
     else:
         others = machines[:-1]
     for machine in others:

@@ -5,7 +5,7 @@ import subprocess
 import time
 
 from faults.oracle import wait
-from migpair import Failed, process
+from migpair import Failed, process, run_tool
 
 from . import jobinfo
 from .link import DESTINATION, Link
@@ -13,7 +13,24 @@ from .node import GUEST, Node
 
 # Seconds in which a migration that may end does
 ENDS = 60
+# A limit, in relation to the estimate, which is in the middle of what may happen
+ALLOWANCE = 1.1
 MEMORY = 256
+
+
+def cannot_run(sess):
+    """Why there can be no hosts on this machine, or None"""
+    try:
+        link = Link(sess, 125_000_000)
+    except Failed as e:
+        return str(e)
+    r = run_tool([*link.source.prefix, 'unshare', '--mount', '--uts', '--pid',
+                  '--fork', 'sh', '-c', 'mount -t tmpfs tmpfs /mnt && '
+                  'mount -t proc proc /mnt && mount -t sysfs sysfs /mnt'])
+    link.close()
+    if r.returncode:
+        return 'no namespaces can be made: ' + r.stderr.strip()
+    return None
 
 
 class Hosts:
@@ -39,15 +56,14 @@ class Hosts:
             raise Failed('the guest does not tick:\n'
                          + self.source.qemu_log())
 
-    def migrate(self, *options, live=True):
+    def migrate(self, *options):
         """Start "virsh migrate" with these options"""
         words = ['migrate', GUEST, self.destination.uri, '--migrateuri',
-                 f'tcp://{DESTINATION}', *(['--live'] if live else []),
-                 *options]
+                 f'tcp://{DESTINATION}', '--live', *options]
         self.started = time.monotonic()
         self._migration = process.start(
             self.source.command(*words), stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT)
+            stderr=subprocess.STDOUT, env=self.source.environment())
 
     def elapsed(self):
         return time.monotonic() - self.started
@@ -72,9 +88,26 @@ class Hosts:
             raise Failed(f'virsh migrate: {text}\n'
                          + self.destination.qemu_log())
 
+    def allow(self, info):
+        """
+        Set the limit that INFO, a domjobinfo, calls for; a higher one later, if
+        the estimate rises.  Then wait until the migration completes.
+        """
+        limit = 0
+        end = time.monotonic() + ENDS
+        while self.migrating() and time.monotonic() < end:
+            expected = info.expected_downtime() or 0
+            if expected > limit:
+                limit = int(expected * ALLOWANCE)
+                self.source.virsh('migrate-setmaxdowntime', GUEST, str(limit),
+                                  check=False)
+            time.sleep(1)
+            info = self.info()
+        self.complete()
+
     def info(self):
         """domjobinfo of the guest on the source"""
-        return jobinfo.ask(self.source, GUEST)
+        return jobinfo.get(self.source, GUEST)
 
     def wait_info(self, condition, what, seconds=ENDS):
         """domjobinfo, once condition(it) is true"""

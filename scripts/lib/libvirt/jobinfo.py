@@ -30,6 +30,6 @@ class JobInfo:
         return int(float(words[0]) * UNITS[words[1]])
 
 
-def ask(node, guest):
+def get(node, guest):
     """The job of a host's guest; an empty one if there is no such guest"""
     return JobInfo(node.virsh('domjobinfo', guest, check=False).stdout)

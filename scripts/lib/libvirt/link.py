@@ -14,7 +14,7 @@ def parse_rate(text):
         if text.endswith(unit):
             try:
                 rate = int(float(text[:-len(unit)]) * factor / 8)
-            except ValueError:
+            except (ValueError, OverflowError):
                 break
             if rate > 0:
                 return rate
@@ -30,3 +30,7 @@ class Link:
         self.source.join(self.destination, SOURCE, DESTINATION)
         for side in (self.source, self.destination):
             side.set_rate(rate, 'net0')
+
+    def close(self):
+        for side in (self.source, self.destination):
+            side.close()

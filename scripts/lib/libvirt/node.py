@@ -38,7 +38,7 @@ dynamic_ownership = 0
 remember_owner = 0
 stdio_handler = "file"
 '''
-# libvirt asks QEMU what it can do with a machine that has no devices
+# libvirt queries what QEMU can do with a machine that has no devices
 EMULATOR_SH = '''\
 #!/bin/sh
 case " $* " in
@@ -92,10 +92,9 @@ class Node:
         self._listen()
         sess.parts.append(self)
         try:
-            files = [qemu, sim.library, sim.command, *filter(None, (
-                d.profile for d in devices))]
-            self._start(namespace, [os.path.dirname(os.path.realpath(f))
-                                    for f in files])
+            self._start(namespace, map(os.path.abspath, (
+                qemu, sim.library, sim.command,
+                *filter(None, (d.profile for d in devices)))))
         except BaseException:
             self.close()
             raise
@@ -111,9 +110,9 @@ class Node:
         uuid = f'{number:08}-1111-4222-8333-444444444444'
         self._write(LIBVIRTD_CONF.format(uuid=uuid), 'etc', 'libvirtd.conf')
         self._write(QEMU_CONF, 'etc', 'qemu.conf')
-        options = {'qemu': os.path.realpath(qemu), 'sim': self._path('sim'),
-                   'command': os.path.realpath(sim.command),
-                   'library': os.path.realpath(sim.library),
+        options = {'qemu': os.path.abspath(qemu), 'sim': self._path('sim'),
+                   'command': os.path.abspath(sim.command),
+                   'library': os.path.abspath(sim.library),
                    'ticks': self._path('ticks')}
         options = {k: shlex.quote(v) for k, v in options.items()}
         text = EMULATOR_SH.format(
@@ -150,14 +149,12 @@ class Node:
                 ticks.feed(data)
 
     def _start(self, namespace, shared):
-        user = [] if os.geteuid() == 0 or namespace.prefix else \
-            ['--map-root-user']
         self.log = self._path('log', 'libvirtd.log')
         output = open(self._path('output'), 'wb')
         with output:
             self._process = process.start(
-                [*namespace.prefix, 'unshare', *user, '--mount', '--uts',
-                 '--pid', '--fork', '--kill-child', 'sh', NODE_SH, self.name,
+                [*namespace.prefix, 'unshare', '--mount', '--uts', '--pid',
+                 '--fork', '--kill-child', 'sh', NODE_SH, self.name,
                  os.path.join(self.tree, 'root'), self.directory,
                  *dict.fromkeys([self.session.tmp, *shared])],
                 stdout=output, stderr=output)
@@ -186,12 +183,17 @@ class Node:
                 f'{root}/usr/lib/x86_64-linux-gnu', f'{root}/usr/bin/virsh',
                 '--connect', self.uri, *words]
 
+    @staticmethod
+    def environment():
+        """Of virsh: its output is read"""
+        return process.environment(LC_ALL='C')
+
     def virsh(self, *words, check=True):
         try:
             r = subprocess.run(self.command(*words), text=True,
                                errors='replace', stdin=subprocess.DEVNULL,
                                capture_output=True, timeout=TIMEOUT,
-                               check=False)
+                               check=False, env=self.environment())
         except subprocess.TimeoutExpired:
             raise Failed(f'{self.name}: virsh {words[0]} does not end within '
                          f'{TIMEOUT} s') from None
@@ -208,7 +210,10 @@ class Node:
 
     def state(self):
         """'running', 'paused'... or None, if the guest is not here"""
+        if GUEST not in self.virsh('list', '--name').stdout.split():
+            return None
         r = self.virsh('domstate', GUEST, check=False)
+        # It may have gone meanwhile
         return r.stdout.strip() if r.returncode == 0 else None
 
     def controls(self):
@@ -233,6 +238,8 @@ class Node:
             self._process.wait()
             self._process = None
         if self._listener:
+            # close() does not wake the thread that accepts
+            self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
             self._listener = None
         if self in self.session.parts:

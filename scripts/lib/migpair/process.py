@@ -25,8 +25,14 @@ def search_path():
     return os.environ.get('PATH', os.defpath) + ':/usr/sbin:/sbin'
 
 
+def environment(**more):
+    """That of the script, with the search path above, and MORE"""
+    return {**os.environ, 'PATH': search_path(), **more}
+
+
 def start(args, **options):
     """A process in a session of its own, killed when the script ends"""
+    options.setdefault('env', environment())
     try:
         return subprocess.Popen(args, stdin=subprocess.DEVNULL,
                                 start_new_session=True,
@@ -40,7 +46,7 @@ def run_tool(args):
     try:
         return subprocess.run(args, text=True, errors='replace',
                               stdin=subprocess.DEVNULL, capture_output=True,
-                              timeout=TIMEOUT, check=False)
+                              timeout=TIMEOUT, check=False, env=environment())
     except OSError as e:
         raise Failed(f'cannot run {args[0]}: {e.strerror}') from None
     except subprocess.TimeoutExpired:

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 # Times of KubeVirt, Nova and vdsm are divided by this
 SCALE = 10
-# Statuses that a client of QEMU 10.2 knows
+# Statuses of QEMU 10.2: some software takes others for errors
 STATUSES = ('none', 'setup', 'cancelling', 'cancelled', 'active',
             'postcopy-device', 'postcopy-active', 'postcopy-paused',
             'postcopy-recover-setup', 'postcopy-recover', 'completed',

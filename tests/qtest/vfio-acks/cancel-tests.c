@@ -80,6 +80,32 @@ static void test_stopped_before(MigPair *p, const void *data)
     check_acks(p, 0, 0);
 }
 
+/* Its device has no session in which it could request an ack */
+static void test_resumed(MigPair *p, const void *data)
+{
+    const AckVariant *variant = data;
+    bool legacy = variant->mode == ACK_LEGACY;
+    MigReply r;
+
+    qtest_qmp_assert_success(p->src.qts, "{ 'execute': 'stop' }");
+    migrate_set_parameter_int(p->src.qts, "max-bandwidth", 50000);
+    pair_migrate(p);
+    PAIR_WAIT(p, r, r.ram_transferred > 0);
+    qtest_qmp_assert_success(p->src.qts, "{ 'execute': 'cont' }");
+    migrate_set_parameter_int(p->src.qts, "max-bandwidth", 0);
+    if (!legacy) {
+        pair_check_completes(p);
+        check_acks(p, 0, 0);
+        return;
+    }
+
+    pair_check_runs_on(p, "failed");
+    vfio_sim_check_error(&p->src, "dev0: the guest was resumed, and stopped "
+                         "when the migration began");
+    p->src.n_stop = 0;
+    check_works_again(p, p->opts.devices, 0);
+}
+
 static void test_pause(MigPair *p, const void *data)
 {
     MigReply r;
@@ -125,6 +151,13 @@ void add_cancel_tests(void)
         .description = "The same, with a guest stopped before the migration",
         .pair.devices = { SMALL },
         .run = test_stopped_before,
+    });
+    ack_case_add_variants(0, &(VfioCase) {
+        .path = "stop/before/resumed",
+        .description = "The same, and the guest is resumed: the migration "
+                       "completes, or with legacy acks fails at once",
+        .pair.devices = { SMALL },
+        .run = test_resumed,
     });
     ack_case_add(per_device, &(VfioCase) {
         .path = "pause-before-switchover",

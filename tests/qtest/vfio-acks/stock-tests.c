@@ -76,14 +76,14 @@ static const Mismatch mismatches[] = {
       .devices = { REINIT_ONCE },
       .dst_error = "A switchover ack was requested again, but "
                    "migration.switchover-ack-legacy is on here" },
-    { "per-device-to-stock/no-device", ACK_PER_DEVICE, ACK_LEGACY, true,
-      .src_error = MORE "off" },
-    { "per-device-to-stock/one", ACK_PER_DEVICE, ACK_LEGACY, true,
-      .devices = { SMALL } },
-    { "per-device-to-stock/two", ACK_PER_DEVICE, ACK_LEGACY, true,
-      .devices = { SMALL, SMALL }, .src_error = LESS "off" },
-    { "per-device-to-stock/again", ACK_PER_DEVICE, ACK_LEGACY, true,
-      .devices = { REINIT_ONCE },
+    { "per-device-to-stock/no-device", ACK_PER_DEVICE, ACK_LEGACY,
+      .dst_stock = true, .src_error = MORE "off" },
+    { "per-device-to-stock/one", ACK_PER_DEVICE, ACK_LEGACY,
+      .dst_stock = true, .devices = { SMALL } },
+    { "per-device-to-stock/two", ACK_PER_DEVICE, ACK_LEGACY,
+      .dst_stock = true, .devices = { SMALL, SMALL }, .src_error = LESS "off" },
+    { "per-device-to-stock/again", ACK_PER_DEVICE, ACK_LEGACY,
+      .dst_stock = true, .devices = { REINIT_ONCE },
       .dst_error = "qemu_loadvm_approve_switchover failed" },
     { "legacy-to-per-device/no-device", ACK_LEGACY, ACK_PER_DEVICE,
       .src_error = LESS "on" },
@@ -100,6 +100,14 @@ static const Mismatch mismatches[] = {
       .dst_error = "Received a request for a switchover ack, but "
                    "switchover-ack is not used" },
 };
+
+/* A guest that does not run needs no acks */
+static void test_stopped(MigPair *p, const void *data)
+{
+    qtest_qmp_assert_success(p->src.qts, "{ 'execute': 'stop' }");
+    pair_migrate(p);
+    pair_check_completes(p);
+}
 
 static void test_mismatch(MigPair *p, const void *data)
 {
@@ -160,6 +168,14 @@ static void add_mismatch(const Mismatch *m)
     memcpy(c.pair.devices, m->devices, sizeof(m->devices));
     c.pair.dst.stock = m->dst_stock;
     vfio_case_add_as("mismatch", m->name, &c);
+
+    if (m->src_error) {
+        g_autofree char *name = g_strdup_printf("%s/stopped", m->name);
+
+        c.description = "The same, with a guest that was stopped before";
+        c.run = test_stopped;
+        vfio_case_add_as("mismatch", name, &c);
+    }
 }
 
 void add_stock_tests(void)
