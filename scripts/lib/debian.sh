@@ -6,10 +6,25 @@
 
 debian=$build/debian
 
-# read_lists SUITE: into $debian/SUITE, whose "run" uses them
+# read_lists SUITE: into $debian/SUITE, whose "run" uses them. Backports need their
+# release as well.
 read_lists()
 {
-    "$top/scripts/apt-private" --dir="$debian/$1" --deb "$1"
+    local suites=("$1")
+
+    case $1 in
+    backports) suites+=(release) ;;
+    *-backports) suites+=("${1%-backports}") ;;
+    esac
+    "$top/scripts/apt-private" --dir="$debian/$1" --deb "${suites[@]}"
+}
+
+# target SUITE: apt-get's option to prefer its packages: those of backports are not
+target()
+{
+    case $1 in
+    *backports) echo "-t=$(head -n 1 "$debian/$1/suites")" ;;
+    esac
 }
 
 # Names that a package depends on, the first of each choice
@@ -90,8 +105,9 @@ debian_tree()
         fi
         skip "the package lists of Debian's $suite cannot be read"
     fi
+    # Of all suites in the lists, the newest one comes first
     version=$("$debian/$suite/run" apt-cache show "$1" 2>/dev/null |
-        sed -n 's/^Version: //p' | head -n 1) || true
+        sed -n 's/^Version: //p' | sort -Vr | head -n 1) || true
     [ -n "$version" ] || skip "Debian's $suite has no $1"
     if [ -s "$tree/version" ] && [ "$(cat "$tree/version")" = "$version" ]; then
         return
@@ -102,7 +118,8 @@ debian_tree()
     temps+=("$new")
     rm -rf "$new"
     mkdir -p "$new"
-    download "$suite" "$new" --download-only install "$@"
+    # shellcheck disable=SC2046
+    download "$suite" "$new" $(target "$suite") --download-only install "$@"
     unpack "$new/root" "$new"/debs/*.deb
     rm -rf "$new/debs"
     # A package makes them when it is installed

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Run one migration, and check what arrives"""
 
-import contextlib
 import os
 
 from faults import oracle
 from faults.oracle import Problem, wait
+from faults.pool import discard_logs
 from migpair import Device, Failed, Machine, tickrom
 
 from . import peers, plan
@@ -187,10 +187,7 @@ def run(sess, sim, case, number):
     except Failed as e:
         problem = Problem(FAILS, str(e))
     finally:
-        logs = [n.log for n in this.nodes]
         this.close()
     if not problem:
-        for log in logs:
-            with contextlib.suppress(OSError):
-                os.unlink(log)
+        discard_logs(this.nodes)
     return problem

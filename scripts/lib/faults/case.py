@@ -14,6 +14,7 @@ from .actions import ACTIONS, HANDED_OVER, Hold
 from .oracle import (AGAIN, CRASH, ERROR, HANG, LOST, TWO, UNKNOWN,
                      Problem, wait)
 from .plan import Case
+from .pool import discard_logs
 from .wire import Wire
 
 MEMORY = 128 << 20
@@ -478,11 +479,8 @@ def run(sess, tools, case):
         signal.alarm(0)
     if not problem and any(n.crashed() for n in this.nodes):
         problem = Problem(CRASH, 'a QEMU has crashed')
-    logs = [n.log for n in this.nodes]
     this.close()
     if not problem:
-        for log in logs:
-            with contextlib.suppress(OSError):
-                os.unlink(log)
+        discard_logs(this.nodes)
     reached = not this.hold or this.hold.reached
     return problem, time.monotonic() - start, reached

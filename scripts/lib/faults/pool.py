@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Processes that work on numbered cases"""
 
+import contextlib
 import multiprocessing
+import os
 import queue
 
 from migpair import Failed, Interrupted, session
@@ -20,6 +22,13 @@ def _work(log_dir, function, todo, done):
     except BaseException as e:      # pylint: disable=broad-except
         done.put((None, repr(e)))
         raise
+
+
+def discard_logs(nodes):
+    """Of a case in which nothing is wrong: what its machines have printed"""
+    for node in nodes:
+        with contextlib.suppress(OSError):
+            os.unlink(node.log)
 
 
 def _next(done, workers):

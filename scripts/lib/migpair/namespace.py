@@ -28,7 +28,8 @@ class Namespace:
         user = os.geteuid() != 0
         self._process = process.start(
             [*(other.prefix if other else []), 'unshare', '--net',
-             *(['--map-root-user'] if user and not other else []), 'sh', '-c', 'ip link set lo up && echo && exec sleep infinity'],
+             *(['--map-root-user'] if user and not other else []), 'sh', '-c',
+             'ip link set lo up && echo && exec sleep infinity'],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         sess.parts.append(self)
         ready, _, _ = select.select([self._process.stdout], [], [], TIMEOUT)
