@@ -12,6 +12,8 @@ from . import peers, plan
 
 MEMORY = 128 << 20
 MIB = 1 << 20
+# Bytes of initial data after a re-initialisation
+REINIT = MIB // 4
 # Where the devices do DMA, behind the memory that the guest rewrites
 DMA_BASE, DMA_SIZE = 64 << 20, 4 << 20
 # Seconds in which a migration ends
@@ -48,7 +50,7 @@ class Run:
                          'dirty-ceiling': '256K'}
             if case.reinit:
                 # Until it is seen: one that ends with the data may be missed
-                keys |= {'reinit-bytes': '256K', 'reinit-at': 'none',
+                keys |= {'reinit-bytes': REINIT, 'reinit-at': 'none',
                          'reinit-flag': 'once'}
             yield Device(**keys)
 
@@ -104,13 +106,27 @@ class Run:
                 # It waits until this is raised
                 source.cmd('migrate-set-parameters', downtime_limit=WAITS)
                 return
-            wait(lambda: control.get('initial') == 0, ENDS)
+            self.wait_waiting(source)
             control.set('reinit-at', moment)
-            wait(lambda: control.get('initial') == 0, ENDS)
+            if not wait(lambda: control.stats()['read-bytes-initial']
+                        >= MIB + REINIT, ENDS):
+                raise Problem(oracle.HANG, 'initial data is not read')
             source.cmd('migrate-set-parameters', downtime_limit=LIMIT)
         elif before:
             control.set('reinit-count', 1)
             control.set('reinit-at', moment)
+
+    def wait_waiting(self, source):
+        """
+        Until the first acks have come: before, they would cover what is new,
+        too
+        """
+        def waits():
+            info = source.cmd('query-migrate')
+            return info.get('ram', {}).get('dirty-sync-count', 0) > 4 and \
+                not info.get('switchover-acks', {}).get('waiting')
+        if not wait(waits, ENDS):
+            raise Problem(oracle.HANG, 'the migration does not wait')
 
     def status(self, source):
         if not source.alive():

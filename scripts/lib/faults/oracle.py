@@ -157,6 +157,12 @@ def resources(machine):
     return len(os.listdir(f'{proc}/fd')), len(os.listdir(f'{proc}/task'))
 
 
+def sanitized(machine):
+    """Does AddressSanitizer keep what the QEMU has freed?"""
+    with open(f'/proc/{machine.pid()}/maps', encoding='utf-8') as f:
+        return 'libasan' in f.read()
+
+
 def memory(machine):
     """Bytes of memory that a QEMU has allocated for itself"""
     with open(f'/proc/{machine.pid()}/status', encoding='ascii') as f:
