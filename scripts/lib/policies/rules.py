@@ -10,6 +10,8 @@ times are divided by SCALE, or else a run takes minutes.
 
 from typing import Any, Dict, List, Optional, Tuple
 
+from bench.client import moved
+
 # Times of KubeVirt, Nova and vdsm are divided by this
 SCALE = 10
 # Statuses of QEMU 10.2: some software takes others for errors
@@ -45,12 +47,6 @@ class Rule:
 def remaining(info):
     """Bytes of RAM that are left, as libvirt reports them in 'Data remaining'"""
     return info['ram']['remaining']
-
-
-def moved(info):
-    """Bytes that were sent, of RAM and of devices"""
-    return (info['ram']['transferred']
-            + info.get('vfio', {}).get('transferred', 0))
 
 
 class Proxmox(Rule):
