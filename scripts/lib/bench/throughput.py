@@ -2,7 +2,7 @@
 """Throughput of device state, on the main channel and with multifd"""
 
 import units
-from migpair import Device
+from migpair import Device, Namespace
 
 from .judge import NOISE, Target, describe, medians, ratios
 from .markdown import plus_minus, table, verdicts
@@ -22,12 +22,13 @@ def cpu(pair):
     return pair.source.cpu_seconds() + pair.destination.cpu_seconds()
 
 
-def one(bench, column, channels):
+def one(bench, column, channels, namespace):
     """One migration: MiB/s, and processor time for each GiB"""
     size = device_size(bench)
     fast = 100 * 10 ** 9
     with bench.pair(column, [Device(stop_bytes=size, read_rate='unlimited',
                                     write_rate='unlimited')],
+                    namespace=namespace,
                     device_options='x-migration-multifd-transfer='
                     + ('on' if channels else 'off')) as pair:
         pair.set_capabilities('return-path',
@@ -55,11 +56,15 @@ def measure(bench):
     """{mode: rounds}"""
     pairs = bench.pairs(2, 15)
     most = pairs if bench.args.quick or bench.args.pairs else 2 * pairs
-    return {mode: bench.rounds(
-        f'throughput, {mode}', pairs, most,
-        lambda c, ch=channels: one(bench, c, ch),
-        lambda r: spread(ratios(r, 'series', 'speed')) < NOISE)
-        for mode, channels in MODES.items()}
+    namespace = Namespace(bench.sess)
+    try:
+        return {mode: bench.rounds(
+            f'throughput, {mode}', pairs, most,
+            lambda c, ch=channels: one(bench, c, ch, namespace),
+            lambda r: spread(ratios(r, 'series', 'speed')) < NOISE)
+            for mode, channels in MODES.items()}
+    finally:
+        namespace.close()
 
 
 def judge(bench, raw):

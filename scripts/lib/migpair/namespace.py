@@ -11,6 +11,11 @@ from .errors import Failed
 from .process import TIMEOUT, run_tool
 
 
+# Linux's default, whatever that of the machine is: what is measured depends on it
+CONGESTION_CONTROL = 'cubic'
+CONGESTION_FILE = '/proc/sys/net/ipv4/tcp_congestion_control'
+
+
 class Namespace:
     """
     A network namespace whose loopback carries RATE bytes per second (a token
@@ -29,7 +34,9 @@ class Namespace:
         self._process = process.start(
             [*(other.prefix if other else []), 'unshare', '--net',
              *(['--map-root-user'] if user and not other else []), 'sh', '-c',
-             'ip link set lo up && echo && exec sleep infinity'],
+             'ip link set lo up || exit; '
+             f'{{ echo {CONGESTION_CONTROL} >{CONGESTION_FILE}; }} 2>/dev/null; '
+             'echo; exec sleep infinity'],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         sess.parts.append(self)
         ready, _, _ = select.select([self._process.stdout], [], [], TIMEOUT)
