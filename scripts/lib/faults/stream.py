@@ -15,6 +15,8 @@ from .wire import CHUNK
 # What a damage is aimed at: flags in the sections of VFIO devices, the names of
 # sections, headers of multifd packets.  Their lengths and numbers are near.
 MULTIFD_MAGIC = b'\x11\x22\x33\x44'
+# A packet with no flag but SYNC
+SYNC = re.compile(re.escape(MULTIFD_MAGIC) + b'\0\0\0\x01\0\0\0\x01')
 MARKS = (re.compile(rb'\xff\xff\xff\xff\xef\x10\x00'), re.compile(rb'/vfio'),
          re.compile(re.escape(MULTIFD_MAGIC)))
 NEAR = (-16, 64)
@@ -83,6 +85,14 @@ def _edit(rng, data, marks):
     return f'{how} at {at}', new
 
 
+def _last_sync_twice(data):
+    at = [m.start() for m in SYNC.finditer(data)][-1:]
+    for start in at:
+        end = data.find(MULTIFD_MAGIC, start + 1)
+        data = data[:end] + data[start:] if end > 0 else data + data[start:]
+    return data
+
+
 def special(recording):
     """(what was done, channels) of damages that once were found to do harm"""
     main, *others = recording.channels
@@ -90,6 +100,9 @@ def special(recording):
     yield 'the magic of multifd in the main channel', [
         MULTIFD_MAGIC + main[4:], *others]
     yield 'two main channels', [main, *recording.channels]
+    if recording.multifd:
+        yield 'the last sync of the channels twice', [
+            main, *map(_last_sync_twice, others)]
 
 
 def damage(recording, seed):
