@@ -172,7 +172,9 @@ known_bases()
 # The base to work on: --base, else what configure chose, else the newest
 default_base()
 {
-    if [ -s "$build/base" ]; then
+    if [ -n "${BASE:-}" ]; then
+        echo "$BASE"
+    elif [ -s "$build/base" ]; then
         cat "$build/base"
     else
         known_bases | head -n 1
@@ -210,4 +212,46 @@ edited()
 {
     [ "$(git -C "$src" rev-parse HEAD)" != "$(state head)" ] ||
         [ -n "$(git -C "$src" status --porcelain | head -n 1)" ]
+}
+
+# sum_counts N FILE...: "PASSED FAILED SKIPPED" of the last lines of N checks, whose
+# output is in the files; one that ends without its count has failed
+sum_counts()
+{
+    local parts=$1
+    shift
+
+    cat "$@" | awk -v parts="$parts" '
+        /^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$/ {
+            passed += $1; failed += $3; skipped += $5; seen++
+        }
+        END { print passed + 0, failed + parts - seen, skipped + 0 }'
+}
+
+# ninja's progress: a line that changes on a terminal, else a line every 10 %.
+# A few steps are done before a line about them can be read.
+progress()
+{
+    local line n t last=0 p tty=no
+
+    if [ -t 1 ]; then
+        tty=yes
+    fi
+    while IFS= read -r line; do
+        [[ $line =~ ^\[([0-9]+)/([0-9]+)\]\ (.*) ]] || continue
+        n=${BASH_REMATCH[1]}
+        t=${BASH_REMATCH[2]}
+        [ "$t" -ge 20 ] || continue
+        p=$((n * 100 / t))
+        if [ $tty = yes ]; then
+            printf '\r\033[K%3d %% [%d/%d] %.50s' $p "$n" "$t" \
+                "${BASH_REMATCH[3]}"
+        elif [ $((p / 10)) -gt $last ]; then
+            last=$((p / 10))
+            printf '  %3d %% of %d steps\n' $p "$t"
+        fi
+    done
+    if [ $tty = yes ]; then
+        printf '\r\033[K'
+    fi
 }
