@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Each target calls one script; scripts/NAME --help describes it.  PROFILE, SVG
+# Each target calls one script; scripts/NAME --help describes it.  BASE, PROFILE, SVG
 # and PEER reach the scripts through the environment.
 
 .PHONY: help configure all build stock sim check check-sim check-kernel \
-	check-demo check-compat check-libvirt demo-libvirt check-policies \
+	check-bases check-demo check-compat check-libvirt demo-libvirt check-policies \
 	check-faults check-streams check-sanitizers check-mutants \
-	check-series check-bisect lint refresh export sim-dist demo bench \
-	clean distclean
+	check-series check-bisect lint refresh port export sim-dist dist deb \
+	check-deb demo bench clean distclean
 # One script at a time: each of them uses all processors
 .NOTPARALLEL:
 
@@ -22,7 +22,10 @@ help:
 	@echo 'make bench         compare with unchanged QEMU, in numbers'
 	@echo '                   (PEER=/path/to/qemu-system-x86_64: and a third one)'
 	@echo
+	@echo 'BASE=10.0 behind any of them: on another QEMU than the newest'
+	@echo
 	@echo 'make check-sim     build and test the simulator alone (seconds)'
+	@echo 'make check-bases   unit and VFIO tests, and check-series, on all other bases'
 	@echo 'make check-demo    test what the demo shows'
 	@echo 'make check-compat  migrate to and from other QEMUs, of Debian and unmodified'
 	@echo '                   (COMPAT=--quick: less than a minute)'
@@ -44,8 +47,13 @@ help:
 	@echo 'make check-bisect  build and test every commit of the series'
 	@echo 'make lint          check the sources without running them'
 	@echo 'make refresh       turn the commits in build/<base>/src into patches'
+	@echo 'make port VERSION=N bring a base to another point release (BASE=10.0)'
 	@echo 'make export        write the series for "git am"'
 	@echo 'make sim-dist      make a tarball of the simulator alone'
+	@echo 'make dist          all that a release consists of'
+	@echo "make deb           packages: Debian 13's QEMU with the series, and the"
+	@echo '                   simulator (a quarter of an hour)'
+	@echo 'make check-deb     install and try these packages'
 	@echo 'make configure     get and prepare the sources, build nothing'
 	@echo 'make stock         build unchanged QEMU too'
 	@echo 'make clean         remove the builds'
@@ -71,6 +79,9 @@ check-sim:
 
 check-kernel:
 	@scripts/check-kernel $(pattern)
+
+check-bases:
+	@scripts/check-bases
 
 check-demo:
 	@[ -x /usr/bin/python3 ] || scripts/deps
@@ -119,11 +130,23 @@ lint:
 refresh:
 	@scripts/refresh
 
+port:
+	@scripts/port $(BASE) $(VERSION)
+
 export:
 	@scripts/export
 
 sim-dist:
 	@scripts/sim-dist
+
+dist:
+	@scripts/dist
+
+deb:
+	@scripts/deb
+
+check-deb:
+	@scripts/check-deb
 
 demo:
 	@[ -x /usr/bin/python3 ] || scripts/deps

@@ -44,12 +44,29 @@ def is_built(*parts: str) -> bool:
 
 
 def default_base() -> str:
-    """What ./configure chose"""
+    """What ./configure chose, or BASE of the environment"""
+    if os.environ.get('BASE'):
+        return os.environ['BASE']
     try:
         with open(os.path.join(TOP, 'build', 'base'), encoding='utf-8') as f:
             return f.read().strip()
     except OSError:
         raise Failed('build/base is missing: run ./configure') from None
+
+
+def other_bases():
+    """Those that the series has patches for, but that of ./configure"""
+    known = (f for f in os.listdir(os.path.join(TOP, 'bases'))
+             if not f.endswith('.sha256'))
+    return sorted(set(known) - {default_base()})
+
+
+def build_base(base, say, out=None):
+    """The path of a QEMU of another base with the series"""
+    _build(['qemu-system-x86_64'], f'building QEMU {base} with the series', say,
+           out, {**os.environ, 'BASE': base})
+    return executable(os.path.join(TOP, 'build', base, 'obj',
+                                   'qemu-system-x86_64'))
 
 
 def announce(args, say):
@@ -65,12 +82,13 @@ def announce(args, say):
         f'1 or 2 for unchanged QEMU; {DISK_GB} GB of disk')
 
 
-def _build(words, what, say, out):
+def _build(words, what, say, out, env=None):
     script = os.path.join(TOP, 'scripts', 'build')
     command = ' '.join(['scripts/build'] + words)
     say(f'{what} ({command})')
     try:
-        r = subprocess.run([script] + words, check=False, stdout=out)
+        r = subprocess.run([script] + words, check=False, stdout=out,
+                           env=env)
     except OSError as e:
         raise Failed(f'cannot run {script}: {e}') from None
     if r.returncode:
