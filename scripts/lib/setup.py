@@ -65,8 +65,7 @@ def build_base(base, say, out=None):
     """The path of a QEMU of another base with the series"""
     _build(['qemu-system-x86_64'], f'building QEMU {base} with the series', say,
            out, {**os.environ, 'BASE': base})
-    return executable(os.path.join(TOP, 'build', base, 'obj',
-                                   'qemu-system-x86_64'))
+    return os.path.join(TOP, 'build', base, 'obj', 'qemu-system-x86_64')
 
 
 def announce(args, say):

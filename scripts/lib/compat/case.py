@@ -8,7 +8,7 @@ from faults.oracle import Problem, wait
 from faults.pool import discard_logs
 from migpair import Device, Failed, Machine, tickrom
 
-from . import peers, plan
+from . import plan
 
 MEMORY = 128 << 20
 MIB = 1 << 20
@@ -174,7 +174,7 @@ class Run:
     def check_acks(self, source):
         """The series: all that re-initialised was loaded before"""
         case = self.case
-        if case.source.name != peers.SERIES or case.acks != plan.NEW or \
+        if not case.source.of_series() or case.acks != plan.NEW or \
                 case.mismatch:
             return
         acks = source.cmd('query-migrate').get('switchover-acks', {})

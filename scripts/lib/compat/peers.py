@@ -7,12 +7,19 @@ from dataclasses import dataclass
 
 import debian
 from migpair import Failed, run_tool
-from setup import version
+from setup import build_base, other_bases, version
 
 # Names of the command line, and suites of Debian
 SUITES = {'debian-stable': 'stable', 'debian-unstable': 'unstable'}
 SERIES, UNMODIFIED = 'series', 'unmodified'
-NAMES = (UNMODIFIED, *SUITES)
+# The series on another base
+OTHER = 'series-'
+
+
+def names():
+    """Those of all peers"""
+    return [UNMODIFIED, *(OTHER + base for base in other_bases()), *SUITES]
+
 
 # In the output of -machine help
 TYPE = re.compile(r'^(pc-(?:i440fx|q35)-\d+\.\d+)\b', re.MULTILINE)
@@ -31,6 +38,9 @@ class Peer:
 
     def text(self):
         return f'{self.name} ({self.version})'
+
+    def of_series(self):
+        return self.name == SERIES or self.name.startswith(OTHER)
 
 
 def look(name, binary):
@@ -56,8 +66,10 @@ def binary_file(binary):
     return real if os.path.exists(real) else binary
 
 
-def get_debian(name, update):
-    """The path of a QEMU of Debian; raises debian.CannotBeHad"""
+def get(name, update, say, out):
+    """The path of a QEMU that is built or of Debian; raises debian.CannotBeHad"""
+    if name.startswith(OTHER):
+        return build_base(name.removeprefix(OTHER), say, out)
     return debian.get('debian-qemu', *(['--update'] if update else []),
                       SUITES[name])
 

@@ -35,7 +35,7 @@ class Case:
         """
         if not self.mismatch or self.devices == 1:
             return True
-        return False if self.source.name == peers.SERIES else None
+        return False if self.source.of_series() else None
 
     def pair(self):
         return f'{self.source.text()} to {self.destination.text()}'
