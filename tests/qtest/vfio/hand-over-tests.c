@@ -34,13 +34,23 @@ static void hold_load(MigPair *p)
 
 static void test_cancel(MigPair *p, const void *data)
 {
+    bool refused;
     QDict *rsp;
 
     hold_load(p);
     rsp = qtest_qmp(p->src.qts, "{ 'execute': 'migrate_cancel' }");
-    g_assert(qdict_haskey(rsp, "error"));
+    refused = qdict_haskey(rsp, "error");
     qobject_unref(rsp);
     vfio_sim_set(&p->dst, 0, "hold", "none");
+    if (!refused && p->opts.multifd) {
+        /*
+         * With multifd the destination may have begun while RAM is left to send,
+         * at which time TCG lets the main loop run for a moment
+         */
+        pair_check_runs_on(p, "cancelled");
+        return;
+    }
+    g_assert(refused);
     pair_check_completes(p);
     g_assert(!vfio_sim_running(&p->src));
 }
