@@ -79,6 +79,21 @@ skip()
     exit 3
 }
 
+# need_debian SUITE SIZE WHAT: lock, and read the package lists; 1 if they cannot be
+# read. SIZE is what WHAT takes, in MB.
+need_debian()
+{
+    local tool
+
+    [ "$(uname -m)" = x86_64 ] || skip "this needs an x86_64 machine"
+    for tool in flock dpkg-deb apt-get; do
+        have $tool || skip "$tool is missing: this needs a Debian machine"
+    done
+    lock_build
+    need_space "$2" "$3"
+    read_lists "$1"
+}
+
 # debian_tree SUITE NAME PACKAGE...: sets $tree to a directory, whose root/ has
 # the packages of a suite and all that they need, and whose file "version" has the
 # version of the first. One that is here is kept, unless $update is "yes" and there
@@ -92,13 +107,7 @@ debian_tree()
     if [ "${update:-no}" = no ] && [ -s "$tree/version" ]; then
         return
     fi
-    [ "$(uname -m)" = x86_64 ] || skip "this needs an x86_64 machine"
-    for tool in flock dpkg-deb apt-get; do
-        have $tool || skip "$tool is missing: this needs a Debian machine"
-    done
-    lock_build
-    need_space 1500 "$1 of Debian's $suite"
-    if ! read_lists "$suite"; then
+    if ! need_debian "$suite" 1500 "$1 of Debian's $suite"; then
         if [ -s "$tree/version" ]; then
             say "$1 stays as it is: $(cat "$tree/version")"
             return
@@ -135,6 +144,97 @@ END
     echo "$version" >"$new/version"
     rm -rf "$tree"
     mv "$new" "$tree"
+}
+
+# qemu_command TREE: sets $command to one that runs the QEMU of TREE/root from outside
+qemu_command()
+{
+    local lib=/usr/lib/x86_64-linux-gnu
+
+    command=$1/qemu-system-x86_64
+    # The loader of that suite, as this machine's may be older than the program
+    cat >"$command" <<END
+#!/bin/sh
+root=$1/root
+QEMU_MODULE_DIR=\$root$lib/qemu exec "\$root/lib64/ld-linux-x86-64.so.2" \\
+    --library-path "\$root$lib" "\$root/usr/bin/qemu-system-x86_64" \\
+    -L "\$root/usr/share/qemu" -L "\$root/usr/share/seabios" "\$@"
+END
+    chmod +x "$command"
+}
+
+# debian_root SUITE NAME DEPENDENCY...: sets $tree to a directory whose root/ is an
+# installed Debian: the essential packages and what satisfies the dependencies,
+# configured, with dpkg's database. One that is here is kept, if it was made for the
+# same dependencies. In it, in_root works as after full_namespace.
+debian_root()
+{
+    local suite=$1 name=$2 new log
+    shift 2
+
+    tree=$debian/$suite-$name
+    full_namespace
+    if [ "$(cat "$tree/dependencies" 2>/dev/null)" = "$*" ]; then
+        return
+    fi
+    need_debian "$suite" 3000 "a root of Debian's $suite" ||
+        skip "the package lists of Debian's $suite cannot be read"
+
+    say "making a root of Debian's $suite, $name"
+    new=$tree.new
+    log=$debian/$suite-$name.log
+    temps+=("$new")
+    remove_root "$new"
+    mkdir -p "$new"
+    # shellcheck disable=SC2046
+    download "$suite" "$new" $(target "$suite") --download-only install \
+        '?essential' apt
+    # shellcheck disable=SC2046
+    download "$suite" "$new" $(target "$suite") --download-only satisfy "$@"
+    # shellcheck disable=SC2016
+    # Enough for dpkg to run there, which then unpacks all of it once more
+    "${namespace[@]}" bash -c '. "$0"; shift; unpack "$@"' \
+        "$top/scripts/lib/debian.sh" - "$new/root" "$new"/debs/*.deb \
+        >"$log" 2>&1 || die "cannot unpack the packages (see $log)"
+    printf '#!/bin/sh\nexit 101\n' >"$new/root/usr/sbin/policy-rc.d"
+    chmod +x "$new/root/usr/sbin/policy-rc.d"
+    mkdir -p "$new/root/var/lib/dpkg/info" "$new/root/var/tmp/debs"
+    : >"$new/root/var/lib/dpkg/status"
+    mv "$new"/debs/*.deb "$new/root/var/tmp/debs"
+    # shellcheck disable=SC2016
+    in_root "$new/root" DEBIAN_FRONTEND=noninteractive sh -c '
+        dpkg="dpkg --force-depends --force-unsafe-io"
+        rm -f /usr/share/doc/*/changelog*
+        $dpkg --unpack /var/tmp/debs/base-files_*.deb /var/tmp/debs/base-passwd_*.deb &&
+        $dpkg --configure base-passwd base-files
+        $dpkg --unpack /var/tmp/debs/*.deb && dpkg --force-unsafe-io --configure -a &&
+        dpkg --audit' >>"$log" 2>&1 </dev/null ||
+        die "cannot install the packages: $(tail -n 1 "$log") (see $log)"
+    rm -rf "$new/root/var/tmp/debs" "$new/debs"
+    printf '%s' "$*" >"$new/dependencies"
+    remove_root "$tree"
+    mv "$new" "$tree"
+}
+
+# remove_root DIR: its files may belong to other users of a namespace
+remove_root()
+{
+    [ ! -e "$1" ] || "${namespace[@]}" rm -rf "$1"
+}
+
+# full_namespace: as check_namespace, but with all users and groups that packages
+# have, for in_root in a tree of debian_root
+full_namespace()
+{
+    if [ "$(id -u)" = 0 ]; then
+        namespace=(unshare --mount)
+    else
+        namespace=(unshare --user --map-root-user --map-auto --mount)
+    fi
+    "${namespace[@]}" true 2>/dev/null ||
+        die "this user may not make namespaces with several users: run this as" \
+            "root, or install uidmap and give the user a range in /etc/subuid" \
+            "and /etc/subgid"
 }
 
 # check_namespace: find out how in_root works for this user

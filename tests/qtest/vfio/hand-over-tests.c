@@ -44,8 +44,8 @@ static void test_cancel(MigPair *p, const void *data)
     vfio_sim_set(&p->dst, 0, "hold", "none");
     if (!refused && p->opts.multifd) {
         /*
-         * With multifd the destination may have begun while RAM is left to send,
-         * at which time TCG lets the main loop run for a moment
+         * With multifd the destination may have begun while RAM is left to
+         * send, at which time TCG lets the main loop run for a moment
          */
         pair_check_runs_on(p, "cancelled");
         return;
