@@ -156,7 +156,8 @@ qemu_command()
     cat >"$command" <<END
 #!/bin/sh
 root=$1/root
-QEMU_MODULE_DIR=\$root$lib/qemu exec "\$root/lib64/ld-linux-x86-64.so.2" \\
+export QEMU_MODULE_DIR="\${QEMU_MODULE_DIR:-\$root$lib/qemu}"
+exec "\$root/lib64/ld-linux-x86-64.so.2" \\
     --library-path "\$root$lib" "\$root/usr/bin/qemu-system-x86_64" \\
     -L "\$root/usr/share/qemu" -L "\$root/usr/share/seabios" "\$@"
 END

@@ -92,9 +92,11 @@ class Node:
         self._listen()
         sess.parts.append(self)
         try:
+            # A command of scripts/debian-qemu runs what is in a tree beside it
+            root = os.path.join(os.path.dirname(qemu), 'root')
             self._start(namespace, map(os.path.abspath, (
-                qemu, sim.library, sim.command,
-                *filter(None, (d.profile for d in devices)))))
+                qemu, *filter(os.path.isdir, (root,)), sim.library,
+                sim.command, *filter(None, (d.profile for d in devices)))))
         except BaseException:
             self.close()
             raise
