@@ -40,7 +40,7 @@ help:
 	@echo '                   (STREAMS=--quick: half a minute)'
 	@echo 'make check-sanitizers'
 	@echo '                   the tests of the series, failures and damaged streams'
-	@echo '                   with ASan and UBSan'
+	@echo '                   with ASan and UBSan, and the VFIO tests with TSan'
 	@echo 'make check-mutants change the decision about the switchover in many ways,'
 	@echo '                   and see whether its tests notice'
 	@echo 'make check-series  test the rules of the patch series'
