@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What the scripts share; to be sourced.
 
@@ -214,18 +214,39 @@ edited()
         [ -n "$(git -C "$src" status --porcelain | head -n 1)" ]
 }
 
-# sum_counts N FILE...: "PASSED FAILED SKIPPED" of the last lines of N checks, whose
+# sum_counts N FILE...: "PASSED FAILED SKIPPED" of the last counts of N checks, whose
 # output is in the files; one that ends without its count has failed
 sum_counts()
 {
-    local parts=$1
+    local parts=$1 f
     shift
 
-    cat "$@" | awk -v parts="$parts" '
-        /^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$/ {
-            passed += $1; failed += $3; skipped += $5; seen++
-        }
-        END { print passed + 0, failed + parts - seen, skipped + 0 }'
+    for f; do
+        grep -xE '[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?' "$f" |
+            tail -n 1 || true
+    done | awk -v parts="$parts" '
+        { passed += $1; failed += $3; skipped += $5 }
+        END { print passed + 0, failed + parts - NR, skipped + 0 }'
+}
+
+# What try shows of the output of a check that failed
+excerpt=(head -n 40)
+
+# try NAME COMMAND...: run one check, with its output in $logs, count it in $passed or
+# $failed, and say how it went
+try()
+{
+    local name=$1 log=$logs/${1//[^a-zA-Z0-9]/-}.log
+    shift
+
+    if "$@" >"$log" 2>&1 </dev/null; then
+        passed=$((passed + 1))
+        say "ok: $name"
+    else
+        failed=$((failed + 1))
+        say "FAILED: $name"
+        "${excerpt[@]}" "$log" | sed 's/^/    /'
+    fi
 }
 
 # ninja's progress: a line that changes on a terminal, else a line every 10 %.
