@@ -18,6 +18,7 @@ static void add_tests(void)
     add_cancel_tests();
     add_session_tests();
     add_hand_over_tests();
+    add_postcopy_tests();
     add_query_tests();
 }
 

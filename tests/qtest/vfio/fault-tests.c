@@ -70,9 +70,32 @@ static void test_fault(MigPair *p, const void *data)
     g_assert_cmpuint(p->last.vfio_transferred, <, 20 * MiB);
 }
 
+/*
+ * The destination waits for a message with which the source tells it to load
+ * the PCI configuration, and the source does not send it.
+ */
+static void test_config_order(MigPair *p, const void *data)
+{
+    pair_migrate(p);
+    pair_check_runs_on(p, "failed");
+    vfio_sim_check_error(&p->dst, "dev0: the source does not tell when");
+}
+
+static const VfioCase config_order = {
+    .path = "fault/config-order",
+    .description = "x-migration-load-config-after-iter differs between sides",
+    .pair = { .bandwidth = GiB, .limit = 1000, .multifd = true,
+              .devices = { DEVICE },
+              .dst.args = "-global "
+                          "vfio-pci.x-migration-load-config-after-iter=on" },
+    .run = test_config_order,
+};
+
 void add_fault_tests(void)
 {
     int i;
+
+    vfio_case_add(&config_order);
 
     for (i = 0; i < ARRAY_SIZE(faults); i++) {
         const Fault *f = &faults[i];

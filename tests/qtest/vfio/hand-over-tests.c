@@ -48,6 +48,8 @@ static void test_cancel(MigPair *p, const void *data)
          * send, at which time TCG lets the main loop run for a moment
          */
         pair_check_runs_on(p, "cancelled");
+        wait_for_migration_status(p->dst.qts, "failed",
+                                  PAIR_LIST("completed"));
         return;
     }
     g_assert(refused);

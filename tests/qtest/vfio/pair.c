@@ -28,6 +28,9 @@ const char *pair_missing(const MigPairOptions *opts)
         (!stock || access(stock, X_OK))) {
         return ENV_STOCK " does not name a stock QEMU";
     }
+    if (opts->postcopy_ram && !ufd_version_check(NULL)) {
+        return "no userfaultfd";
+    }
     return vfio_sim_missing(opts->devices, opts->iommufd_props);
 }
 
@@ -41,7 +44,7 @@ static void set_capabilities(QTestState *qts, const MigPairOptions *opts,
                              const MigSide *side)
 {
     if (opts->return_path || opts->multifd || opts->dirty_bitmaps ||
-        side->switchover_ack) {
+        opts->postcopy_ram || side->switchover_ack) {
         migrate_set_capability(qts, "return-path", true);
     }
     if (side->switchover_ack) {
@@ -55,6 +58,9 @@ static void set_capabilities(QTestState *qts, const MigPairOptions *opts,
     }
     if (opts->dirty_bitmaps) {
         migrate_set_capability(qts, "dirty-bitmaps", true);
+    }
+    if (opts->postcopy_ram) {
+        migrate_set_capability(qts, "postcopy-ram", true);
     }
     if (opts->pause_before_switchover) {
         migrate_set_capability(qts, "pause-before-switchover", true);

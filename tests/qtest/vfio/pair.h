@@ -39,6 +39,7 @@ typedef struct MigPairOptions {
     int channels;               /* of multifd; 0: QEMU's default */
     bool pause_before_switchover;
     bool dirty_bitmaps;         /* which makes postcopy possible */
+    bool postcopy_ram;
 
     uint64_t bandwidth;         /* avail-switchover-bandwidth; 0: not set */
     uint64_t limit;             /* downtime-limit, ms */

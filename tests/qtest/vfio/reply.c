@@ -147,7 +147,7 @@ static int status_rank(const char *status)
 {
     static const char *const order[] = {
         "none", "setup", "active", "pre-switchover", "device",
-        "postcopy-device", "postcopy-active", "completed",
+        "postcopy-device", "postcopy-active", "postcopy-paused", "completed",
         "cancelling", "cancelled", "failed",
     };
     int i;

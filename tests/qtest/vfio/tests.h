@@ -33,6 +33,7 @@ void add_cancel_tests(void);
 void add_decision_tests(void);
 void add_fault_tests(void);
 void add_hand_over_tests(void);
+void add_postcopy_tests(void);
 void add_query_tests(void);
 void add_session_tests(void);
 void add_transfer_tests(void);

@@ -10,6 +10,7 @@
 #include "migration/migration-qmp.h"
 #include "migration/migration-util.h"
 #include "vfio/case-dir.h"
+#include "vfio/tcp-sockets.h"
 #include "vfio/tests.h"
 
 static void test_ram_idle(MigPair *p, const void *data)
@@ -116,6 +117,31 @@ static void test_multifd(MigPair *p, const void *data)
 }
 
 /*
+ * The last part of the stream is less than a packet.  Where TCP delays it, it
+ * waits for an acknowledgement that the peer delays.
+ */
+static void test_no_delay(MigPair *p, const void *data)
+{
+    int channels = p->opts.multifd ? 1 + p->opts.channels : 1;
+    TcpSockets src, dst;
+    MigReply r;
+
+    pair_migrate(p);
+    pair_wait_remaining(p, &r, 64 * MiB);
+    if (!tcp_sockets_count(qtest_pid(p->src.qts), &src) ||
+        !tcp_sockets_count(qtest_pid(p->dst.qts), &dst)) {
+        g_test_skip("options of another process's sockets cannot be read");
+    } else {
+        g_assert_cmpint(src.connected, ==, channels);
+        g_assert_cmpint(src.without_delay, ==, channels);
+        g_assert_cmpint(dst.connected, ==, channels);
+        g_assert_cmpint(dst.without_delay, ==, channels);
+    }
+    pair_set_limit(p, 1400);
+    pair_check_completes(p);
+}
+
+/*
  * The device is read slowly, so that RAM is complete before, and the
  * destination reads nothing: one read of the device, which is 1/100 s long,
  * does not fit into the buffer of a channel's socket.
@@ -163,7 +189,6 @@ static void test_dma(MigPair *p, const void *data)
     SIM_CHECK(&p->dst, 0, "dma-verified", >=, 512);
 }
 
-/* The destination takes no more than it can queue, and the source waits */
 /* What was read from dev0 of the source, when this grows no more */
 static uint64_t wait_read_bytes(MigPair *p)
 {
@@ -303,6 +328,20 @@ static const VfioCase cases[] = {
                   .devices = { "initial-bytes=1M," STOP_64M,
                                "stop-bytes=16M" } },
         .run = test_multifd,
+    },
+    {
+        .path = "no-delay/main",
+        .description = "TCP sends the end of the stream at once",
+        .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT,
+                  .devices = { STOP_64M } },
+        .run = test_no_delay,
+    },
+    {
+        .path = "no-delay/multifd",
+        .description = "The same on all channels",
+        .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT, .multifd = true,
+                  .channels = 3, .devices = { STOP_64M } },
+        .run = test_no_delay,
     },
     {
         .path = "multifd-blocked",
