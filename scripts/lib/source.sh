@@ -9,11 +9,12 @@ refuse()
     rm -f "$build/downloads/$base.source"
 }
 
-# unpack_source ARCHIVE DIR
+# unpack_source ARCHIVE DIR: all files are as new as now, as what an earlier release
+# was built to is newer than the archive
 unpack_source()
 {
     mkdir -p "$2"
-    tar -C "$2" --strip-components=1 --no-same-owner -xf "$1" && return
+    tar -C "$2" --strip-components=1 --no-same-owner --touch -xf "$1" && return
     not_full 16
     refuse
     die "cannot unpack $1: damaged? Remove it, or give another with" \
