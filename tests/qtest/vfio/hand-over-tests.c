@@ -11,6 +11,7 @@
 #include "migration/migration-qmp.h"
 #include "migration/migration-util.h"
 #include "vfio/case-dir.h"
+#include "vfio/tcp-sockets.h"
 #include "vfio/tests.h"
 
 /*
@@ -55,6 +56,29 @@ static void test_cancel(MigPair *p, const void *data)
     g_assert(refused);
     pair_check_completes(p);
     g_assert(!vfio_sim_running(&p->src));
+}
+
+/*
+ * The last part of the stream is less than a packet.  Where TCP delays it, it
+ * waits for an acknowledgement that the peer delays.
+ */
+static void test_no_delay(MigPair *p, const void *data)
+{
+    int channels = p->opts.multifd ? 1 + p->opts.channels : 1;
+    TcpSockets src, dst;
+
+    hold_load(p);
+    if (!tcp_sockets_count(qtest_pid(p->src.qts), &src) ||
+        !tcp_sockets_count(qtest_pid(p->dst.qts), &dst)) {
+        g_test_skip("options of another process's sockets cannot be read");
+    } else {
+        g_assert_cmpint(src.connected, ==, channels);
+        g_assert_cmpint(src.without_delay, ==, channels);
+        g_assert_cmpint(dst.connected, ==, channels);
+        g_assert_cmpint(dst.without_delay, ==, channels);
+    }
+    vfio_sim_set(&p->dst, 0, "hold", "none");
+    pair_check_completes(p);
 }
 
 static void test_destination_fails(MigPair *p, const void *data)
@@ -198,6 +222,21 @@ static const VfioCase cases[] = {
         .pair = { .bandwidth = MiB, .limit = 10, .multifd = true,
                   .devices = { "precopy=off,stop-bytes=64K" } },
         .run = test_cancel,
+    },
+    {
+        .path = "hand-over/no-delay",
+        .description = "TCP sends the end of the stream at once",
+        .pair = { .bandwidth = MiB, .limit = 10, .return_path = true,
+                  .devices = { "precopy=off,stop-bytes=64K" } },
+        .run = test_no_delay,
+    },
+    {
+        .path = "hand-over/no-delay/multifd",
+        .description = "The same on all channels",
+        .pair = { .bandwidth = MiB, .limit = 10, .multifd = true,
+                  .channels = 3,
+                  .devices = { "precopy=off,stop-bytes=64K" } },
+        .run = test_no_delay,
     },
     {
         .path = "hand-over/destination-fails",

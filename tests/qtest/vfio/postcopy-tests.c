@@ -7,6 +7,7 @@
 #include "libqtest.h"
 #include "migration/migration-qmp.h"
 #include "migration/migration-util.h"
+#include "vfio/case-dir.h"
 #include "vfio/tests.h"
 
 /* Bytes per second: half a minute for the guest's memory, as it is empty */
@@ -18,14 +19,30 @@ static void break_link(MigPair *p)
                              "{ 'instances': [ { 'type': 'migration' } ] } }");
 }
 
+#define COMPLETES "migration_return_path_end_before"
+
+/* Until QEMU's trace of the source has @event */
+static void wait_traced(const char *event)
+{
+    g_autofree char *path = g_build_filename(case_log_dir(), "src-0.log", NULL);
+    int64_t start = g_get_monotonic_time();
+    bool found = false;
+
+    while (!found) {
+        g_autofree char *log = NULL;
+
+        found = g_file_get_contents(path, &log, NULL, NULL) &&
+                strstr(log, event);
+        vfio_sim_nap(start, event);
+    }
+}
+
 /*
  * The destination is stopped when it runs the guest.  All that is left fits
  * into the socket's buffers, so that the source waits for the last message.
  */
 static void hold_completion(MigPair *p)
 {
-    uint64_t transferred = 0;
-    int same = 0;
     MigReply r;
 
     migrate_set_parameter_int(p->src.qts, "max-bandwidth", SLOW);
@@ -41,16 +58,15 @@ static void hold_completion(MigPair *p)
 
     kill(qtest_pid(p->dst.qts), SIGSTOP);
     migrate_set_parameter_int(p->src.qts, "max-postcopy-bandwidth", 0);
-    PAIR_WAIT_WHILE(p, r, reply_status_is(&r, "postcopy-active"),
-                    (same = r.ram_transferred == transferred ? same + 1 : 0,
-                     transferred = r.ram_transferred,
-                     same >= 20 && !r.ram_remaining));
+    wait_traced(COMPLETES);
+    r = pair_query(p);
+    g_assert(reply_status_is(&r, "postcopy-active"));
+    g_assert_cmpuint(r.ram_remaining, ==, 0);
 }
 
 /* The destination has all, and runs the guest: the source must not */
 static void test_link_breaks_at_end(MigPair *p, const void *data)
 {
-    int64_t start = g_get_monotonic_time();
     MigReply r;
 
     hold_completion(p);
@@ -60,9 +76,8 @@ static void test_link_breaks_at_end(MigPair *p, const void *data)
     g_assert(!vfio_sim_running(&p->src));
 
     kill(qtest_pid(p->dst.qts), SIGCONT);
-    while (!vfio_sim_running(&p->dst)) {
-        vfio_sim_nap(start, "guest runs at the destination");
-    }
+    wait_for_migration_complete(p->dst.qts);
+    g_assert(vfio_sim_running(&p->dst));
     g_assert(!vfio_sim_running(&p->src));
 }
 
@@ -71,7 +86,7 @@ static const VfioCase cases[] = {
         .path = "postcopy/link-breaks-at-end",
         .description = "The source pauses when the link breaks at the end",
         .pair = { .bandwidth = BANDWIDTH, .limit = 1, .postcopy_ram = true,
-                  .dst_starts = true },
+                  .dst_starts = true, .src.args = "-trace " COMPLETES },
         .run = test_link_breaks_at_end,
     },
 };

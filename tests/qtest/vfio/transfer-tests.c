@@ -10,7 +10,6 @@
 #include "migration/migration-qmp.h"
 #include "migration/migration-util.h"
 #include "vfio/case-dir.h"
-#include "vfio/tcp-sockets.h"
 #include "vfio/tests.h"
 
 static void test_ram_idle(MigPair *p, const void *data)
@@ -114,31 +113,6 @@ static void test_multifd(MigPair *p, const void *data)
     pair_set_limit(p, 1400);
     pair_check_completes(p);
     g_assert_cmpuint(p->last.vfio_transferred, >=, 81 * MiB);
-}
-
-/*
- * The last part of the stream is less than a packet.  Where TCP delays it, it
- * waits for an acknowledgement that the peer delays.
- */
-static void test_no_delay(MigPair *p, const void *data)
-{
-    int channels = p->opts.multifd ? 1 + p->opts.channels : 1;
-    TcpSockets src, dst;
-    MigReply r;
-
-    pair_migrate(p);
-    pair_wait_remaining(p, &r, 64 * MiB);
-    if (!tcp_sockets_count(qtest_pid(p->src.qts), &src) ||
-        !tcp_sockets_count(qtest_pid(p->dst.qts), &dst)) {
-        g_test_skip("options of another process's sockets cannot be read");
-    } else {
-        g_assert_cmpint(src.connected, ==, channels);
-        g_assert_cmpint(src.without_delay, ==, channels);
-        g_assert_cmpint(dst.connected, ==, channels);
-        g_assert_cmpint(dst.without_delay, ==, channels);
-    }
-    pair_set_limit(p, 1400);
-    pair_check_completes(p);
 }
 
 /*
@@ -328,20 +302,6 @@ static const VfioCase cases[] = {
                   .devices = { "initial-bytes=1M," STOP_64M,
                                "stop-bytes=16M" } },
         .run = test_multifd,
-    },
-    {
-        .path = "no-delay/main",
-        .description = "TCP sends the end of the stream at once",
-        .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT,
-                  .devices = { STOP_64M } },
-        .run = test_no_delay,
-    },
-    {
-        .path = "no-delay/multifd",
-        .description = "The same on all channels",
-        .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT, .multifd = true,
-                  .channels = 3, .devices = { STOP_64M } },
-        .run = test_no_delay,
     },
     {
         .path = "multifd-blocked",
