@@ -231,7 +231,7 @@ static const VfioCase cases[] = {
         .run = test_no_delay,
     },
     {
-        .path = "hand-over/no-delay/multifd",
+        .path = "hand-over/no-delay-multifd",
         .description = "The same on all channels",
         .pair = { .bandwidth = MiB, .limit = 10, .multifd = true,
                   .channels = 3,
