@@ -105,8 +105,12 @@ void pair_start(MigPair *p, const MigPairOptions *opts)
                                   opts->bandwidth);
     }
     migrate_set_parameter_int(p->src.qts, "downtime-limit", p->limit);
-    /* No limit; the default is 128 MiB/s */
-    migrate_set_parameter_int(p->src.qts, "max-bandwidth", 0);
+    /*
+     * No limit; the default is 128 MiB/s.  But the thousands of passes of stock
+     * QEMU would fill the sockets of a destination that is held.
+     */
+    migrate_set_parameter_int(p->src.qts, "max-bandwidth",
+                              opts->src.stock ? MiB : 0);
 }
 
 static char *dst_stderr_path(void)
