@@ -342,15 +342,9 @@ void pair_check_runs_on(MigPair *p, const char *status)
 
 void pair_check_dst_stderr(MigPair *p, const char *text)
 {
-    int64_t start = g_get_monotonic_time();
     g_autofree char *path = dst_stderr_path();
-    g_autofree char *log = NULL;
 
-    while (g_file_get_contents(path, &log, NULL, NULL) && !strstr(log, text)) {
-        g_free(g_steal_pointer(&log));
-        vfio_sim_nap(start, text);
-    }
-    g_assert(log);
+    vfio_sim_wait_text(path, text);
 }
 
 void pair_end(MigPair *p)

@@ -21,28 +21,13 @@ static void break_link(MigPair *p)
 
 #define COMPLETES "migration_return_path_end_before"
 
-/* Until QEMU's trace of the source has @event */
-static void wait_traced(const char *event)
-{
-    g_autofree char *path = g_build_filename(case_log_dir(), "src-0.log", NULL);
-    int64_t start = g_get_monotonic_time();
-    bool found = false;
-
-    while (!found) {
-        g_autofree char *log = NULL;
-
-        found = g_file_get_contents(path, &log, NULL, NULL) &&
-                strstr(log, event);
-        vfio_sim_nap(start, event);
-    }
-}
-
 /*
  * The destination is stopped when it runs the guest.  All that is left fits
  * into the socket's buffers, so that the source waits for the last message.
  */
 static void hold_completion(MigPair *p)
 {
+    g_autofree char *log = g_build_filename(case_log_dir(), "src-0.log", NULL);
     MigReply r;
 
     migrate_set_parameter_int(p->src.qts, "max-bandwidth", SLOW);
@@ -58,7 +43,7 @@ static void hold_completion(MigPair *p)
 
     kill(qtest_pid(p->dst.qts), SIGSTOP);
     migrate_set_parameter_int(p->src.qts, "max-postcopy-bandwidth", 0);
-    wait_traced(COMPLETES);
+    vfio_sim_wait_text(log, COMPLETES);
     r = pair_query(p);
     g_assert(reply_status_is(&r, "postcopy-active"));
     g_assert_cmpuint(r.ram_remaining, ==, 0);

@@ -409,3 +409,16 @@ void vfio_sim_nap(int64_t start, const char *what)
     }
     g_usleep(1000);
 }
+
+void vfio_sim_wait_text(const char *path, const char *text)
+{
+    int64_t start = g_get_monotonic_time();
+    g_autofree char *file = NULL;
+
+    while (g_file_get_contents(path, &file, NULL, NULL) &&
+           !strstr(file, text)) {
+        g_free(g_steal_pointer(&file));
+        vfio_sim_nap(start, text);
+    }
+    g_assert(file);
+}

@@ -96,6 +96,9 @@ void vfio_sim_wait_state(VfioSimVM *vm, int dev, const char *state);
  */
 void vfio_sim_nap(int64_t start, const char *what);
 
+/* Wait until the file @path, which must exist, has @text */
+void vfio_sim_wait_text(const char *path, const char *text);
+
 #define SIM_CHECK(vm, dev, key, op, value)                             \
     g_assert_cmpuint(vfio_sim_get(vm, dev, key), op, value)
 
