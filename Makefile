@@ -37,7 +37,7 @@ help:
 	@echo 'make check-faults  migrate while something fails, and see that one side'
 	@echo '                   runs the guest (FAULTS=--quick: five minutes)'
 	@echo 'make check-streams send damaged streams to QEMUs that wait for a guest'
-	@echo '                   (STREAMS=--quick: half a minute)'
+	@echo '                   (STREAMS=--quick: a minute)'
 	@echo 'make check-sanitizers'
 	@echo '                   the tests of the series, failures and damaged streams'
 	@echo '                   with ASan and UBSan, and the VFIO tests with TSan'

@@ -10,6 +10,7 @@
 #include "channel-link.h"
 
 #ifdef CONFIG_LINUX
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <linux/sockios.h>
 
@@ -44,9 +45,22 @@ static void query_link(int fd, MigChannelLink *link)
         link->busy_known = true;
     }
 }
+
+static bool peer_ended(int fd)
+{
+    /* Also where data is left to read */
+    struct pollfd p = { .fd = fd, .events = POLLRDHUP };
+
+    return poll(&p, 1, 0) > 0;
+}
 #else
 static void query_link(int fd, MigChannelLink *link)
 {
+}
+
+static bool peer_ended(int fd)
+{
+    return false;
 }
 #endif
 
@@ -62,6 +76,13 @@ static QIOChannelSocket *channel_socket(QIOChannel *ioc)
 bool mig_channel_is_socket(QIOChannel *ioc)
 {
     return channel_socket(ioc);
+}
+
+bool mig_channel_peer_ended(QIOChannel *ioc)
+{
+    QIOChannelSocket *sioc = channel_socket(ioc);
+
+    return sioc && peer_ended(sioc->fd);
 }
 
 MigChannelLink mig_channel_link(QIOChannel *ioc)

@@ -28,6 +28,13 @@ typedef struct MigChannelLink {
 bool mig_channel_is_socket(QIOChannel *ioc);
 
 /*
+ * Has the peer ended the connection, or is it broken (POLLRDHUP, see poll(2))?
+ * What it had sent before may be left to read.  False for other channels than
+ * sockets.  Does not block.  Any thread, as long as @ioc is open.
+ */
+bool mig_channel_peer_ended(QIOChannel *ioc);
+
+/*
  * What the kernel knows of a socket, also below TLS; nothing of other channels.
  * Does not block.  Any thread, as long as @ioc is open.
  */

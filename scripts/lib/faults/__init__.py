@@ -6,6 +6,7 @@ what is left.
 plan.py     which cases there are: a setup, a fault and a moment from a seed
 wire.py     a relay between source and destination that fails
 actions.py  what happens to the devices, the link and the processes
+postcopy.py what happens in postcopy
 case.py     run one case
 oracle.py   what must be true after it
 report.py   the table of results

@@ -14,7 +14,7 @@ from typing import Any, Dict, Tuple
 
 from migpair import Failed
 
-from .oracle import wait
+from .oracle import DEVICE, ERROR, Problem, wait
 from .plan import EASY, MIB, MOMENTS
 
 
@@ -43,6 +43,8 @@ class Action:
     resets = 0
     # Whether memory and device data may be wrong
     damages = False
+    # Of which one must be in the reason, if the migration fails
+    words: Tuple[str, ...] = ()
     # How many migrations follow in which nothing happens
     more = 1
     # Whether the source may be told something wrong about the destination
@@ -54,7 +56,7 @@ class Action:
         self.options = case.options
         # The device that it happens to
         self.rng = random.Random(f'{case.seed}/{case.number}/action')
-        self.index = self.rng.randrange(case.setup.devices)
+        self.index = self.rng.randrange(case.setup.devices or 1)
 
     def machine(self, side):
         return getattr(self.run, side)
@@ -70,6 +72,16 @@ class Action:
 
     def end(self):
         """Before the migration is cancelled, or has ended"""
+
+    def two_guests(self):
+        """May both sides run the guest now?"""
+        return False
+
+    def recover(self):
+        """If it has paused, in postcopy: let it continue over another link"""
+
+    def check(self, owner):
+        """What else must be true of the side that runs the guest"""
 
     def repair(self):
         """After it: nothing fails any more"""
@@ -174,25 +186,32 @@ class Hang(Action):
         time.sleep(self.options['ms'] / 1000)
 
 
+def break_at(case):
+    """Channel, and number of bytes: anywhere in the migration of CASE"""
+    setup, o = case.setup, case.options
+    # About what there is on each channel
+    total = 5 * MIB + setup.devices * (
+        setup.stop + (setup.initial if setup.precopy else 0))
+    channels = 2 if o.get('preempt') else 1
+    if setup.multifd:
+        total //= 2
+        channels = 3
+    return o['channel'] % channels, int(o['after'] ** 2 * total)
+
+
 class WireFails(Action):
     def arm(self):
-        setup, o = self.case.setup, self.options
         how = {'link reset': 'reset', 'link closed': 'close',
                'link stalls': 'stall', 'link slow': 'slow'}[self.case.kind]
         if how == 'slow':
-            self.run.wire_options = {'how': 'slow', 'rate': o['rate']}
+            self.run.wire_options = {'how': 'slow',
+                                     'rate': self.options['rate']}
             self.completes = True
             self.patience = 120
             return
-        # About what there is on each channel
-        total = 5 * MIB + setup.devices * (
-            setup.stop + (setup.initial if setup.precopy else 0))
-        if setup.multifd:
-            total //= 2
         self.ends = how != 'stall'
-        self.run.wire_options = {
-            'how': how, 'channel': o['channel'] % (3 if setup.multifd else 1),
-            'after': int(o['after'] ** 2 * total)}
+        channel, after = break_at(self.case)
+        self.run.wire_options = {'how': how, 'channel': channel, 'after': after}
 
     def repair(self):
         self.run.wire.release()
@@ -314,6 +333,79 @@ class Parameters(Command):
                             avail_switchover_bandwidth=0)
 
 
+class Snapshot(Command):
+    """It is refused, and the guest is not stopped for it"""
+    completes = True
+
+    def arm(self):
+        # One disk that both sides use, in a format that can have snapshots
+        self.path = os.path.join(self.run.sess.tmp,
+                                 f'case-{self.case.number}.qcow2')
+        source = self.run.source
+        self._create(source, driver='file', filename=self.path, size=0)
+        file = {'driver': 'file', 'filename': self.path}
+        source.cmd('blockdev-add', node_name='raw', **file)
+        self._create(source, driver='qcow2', file='raw', size=MIB)
+        source.cmd('blockdev-del', node_name='raw')
+        for m in (source, self.run.destination):
+            m.cmd('blockdev-add', node_name='disk', driver='qcow2', file=file)
+
+    def _create(self, machine, **options):
+        machine.cmd('blockdev-create', job_id='create', options=options)
+        if not wait(lambda: machine.cmd('query-jobs')[0]['status'] ==
+                    'concluded', 10):
+            raise Failed('the disk is not made')
+        machine.cmd('job-dismiss', id='create')
+
+    def send(self):
+        if not self.run.source.hmp('savevm a').strip():
+            raise Problem(ERROR, 'a snapshot was made during a migration')
+
+    def repair(self):
+        for m in (self.run.source, self.run.destination):
+            with contextlib.suppress(Failed):
+                m.cmd('blockdev-del', node_name='disk')
+        os.unlink(self.path)
+
+
+class Eject(Command):
+    """
+    The guest ejects a device, as it was requested to before the migration.  It
+    is the last device, so that the slots of the others stay without gaps.
+    """
+
+    # Ports of the hotplug controller of the machine "pc", and where the first
+    # device is
+    SELECT, EJECT, SLOT = 0xae10, 0xae08, 2
+    words = ('was unplugged by the guest',)
+
+    def __init__(self, run, case):
+        super().__init__(run, case)
+        self.index = case.setup.devices - 1
+        self.name = f'dev{self.index}'
+
+    def arm(self):
+        self.run.source.cmd('device_del', id=self.name)
+
+    def send(self):
+        self.run.source.hmp(f'o /l {self.SELECT:#x} 0')
+        self.run.source.hmp(f'o /l {self.EJECT:#x} '
+                            f'{1 << self.SLOT + self.index:#x}')
+
+    def _gone(self):
+        return any(e['data'].get('device') == self.name
+                   for e in self.run.source.events('DEVICE_DELETED'))
+
+    def repair(self):
+        source = self.run.source
+        if not hasattr(self, 'thread') or self.run.status(source) == \
+                'completed':
+            return
+        if not wait(self._gone, 10):
+            raise Problem(DEVICE, f'{self.name} was ejected, and is there')
+        source.controls.pop()
+
+
 ACTIONS = {
     'nothing': Nothing,
     'three hops': ThreeHops,
@@ -340,6 +432,8 @@ ACTIONS = {
     'system_reset': Reset,
     'limit and cancel': LimitCancel,
     'parameters': Parameters,
+    'savevm': Snapshot,
+    'eject': Eject,
 }
 
 

@@ -9,8 +9,8 @@ import time
 
 from migpair import Device, Failed, Machine, tickrom
 
-from . import oracle
-from .actions import ACTIONS, HANDED_OVER, Hold
+from . import actions, oracle, postcopy
+from .actions import HANDED_OVER, Hold
 from .oracle import (AGAIN, CRASH, ERROR, HANG, LOST, TWO, UNKNOWN,
                      Problem, wait)
 from .plan import Case
@@ -20,10 +20,11 @@ from .wire import Wire
 MEMORY = 128 << 20
 # Seconds in which a migration ends, and in which it does after a cancel
 ENDS, CANCELLED = 30, 10
-ENDED = ('completed', 'failed', 'cancelled')
+ENDED = ('completed', 'failed', 'cancelled', postcopy.PAUSED)
 # Bytes that the second half of many migrations may take.  What one of them
 # allocates is more than a hundredth of it.
 LEAK = 8 << 20
+ACTIONS = {**actions.ACTIONS, **postcopy.ACTIONS}
 # Where the devices do DMA, behind the memory that the guest rewrites
 DMA_BASE, DMA_SIZE = 64 << 20, 4 << 20
 
@@ -111,10 +112,11 @@ class Run:
             with open(self.rom, 'wb') as f:
                 f.write(tickrom.image(oracle.REWRITE))
 
-    def node(self, name, incoming):
+    def node(self, name, incoming, count=None):
+        """A QEMU; COUNT: how many devices it has, if not all of the setup"""
         setup = self.case.setup
         devices = []
-        for i in range(setup.devices):
+        for i in range(setup.devices if count is None else count):
             keys = setup.keys()
             if setup.dma:
                 keys |= {'dma-rate': '2M', 'dma-size': DMA_SIZE,
@@ -126,7 +128,7 @@ class Run:
         node = Node(self.sess, self.tools.qemu, name, devices,
                     sim=self.tools.sim, incoming=incoming, memory=MEMORY,
                     arguments=arguments, raw_monitor=True,
-                    rom=self.rom,
+                    rom=self.rom, machine=setup.machine,
                     log_name=f'case-{self.case.number}-{name}')
         self.nodes.append(node)
         capabilities = [n for n, on in (
@@ -139,9 +141,15 @@ class Run:
 
     def migrate(self, source, destination, **wire):
         destination.cmd('migrate-incoming', uri='tcp:127.0.0.1:0')
-        address = destination.cmd('query-migrate')['socket-address'][0]
-        self.wire = Wire(int(address['port']), **wire)
-        source.cmd('migrate', uri=f'tcp:127.0.0.1:{self.wire.port}')
+        self.connect(source, destination, wire)
+
+    def connect(self, source, destination, wire=None, **options):
+        """Over a link with the options WIRE, to where the destination listens"""
+        address = destination.cmd('query-migrate')['socket-address'][-1]
+        if self.wire:
+            self.wire.close()
+        self.wire = Wire(int(address['port']), **(wire or {}))
+        source.cmd('migrate', uri=f'tcp:127.0.0.1:{self.wire.port}', **options)
 
     def status(self, source, **options):
         return source.cmd('query-migrate', **options).get('status')
@@ -236,10 +244,15 @@ class Run:
         action.end()
         self.wait_end(source, action)
         action.end()
+        action.recover()
         for client in self.clients:
             client.close()
         self.clients = []
+        if action.two_guests():
+            raise Problem(oracle.ANSWER, 'it was lost when the link broke')
         owner = self.owner(source, destination, action)
+        if owner:
+            action.check(owner)
         with contextlib.suppress(Failed):
             # What has ended needs no repair
             action.repair()
@@ -322,7 +335,7 @@ class Run:
                               'have completed: ' + source.cmd(
                                   'query-migrate').get('error-desc', ''))
             if status == 'failed':
-                oracle.check_error(source, ())
+                oracle.check_error(source, action.words)
         other = destination if owner is source else source
         if action.damages and owner is destination:
             # Its memory may be damaged, too
@@ -364,12 +377,11 @@ class Run:
         for node in self.nodes:
             if node is not owner:
                 node.close()
-        new = self.node(name, True)
+        new = self.node(name, True, len(owner.controls))
         for control in owner.controls:
             control.set('hold', 'none')
         owner.cmd('migrate-set-parameters', downtime_limit=20000,
                   max_bandwidth=1 << 30)
-        self.wire.close()
         try:
             self.migrate(owner, new)
         except Failed as e:
@@ -477,7 +489,8 @@ def run(sess, tools, case):
     finally:
         # Not in the middle of the clean-up
         signal.alarm(0)
-    if not problem and any(n.crashed() for n in this.nodes):
+    if (not problem or problem.category in oracle.ALLOWED) and \
+            any(n.crashed() for n in this.nodes):
         problem = Problem(CRASH, 'a QEMU has crashed')
     this.close()
     if not problem:

@@ -15,10 +15,14 @@ from migpair import Failed, tickrom
 LOST, TWO, HANG, CRASH, BYTES, DEVICE, ERROR, AGAIN, LEAK, SCRIPT = (
     'guest lost', 'two guests', 'hang', 'crash', 'wrong bytes',
     'device state', 'unclear error', 'next migration', 'leak', 'script')
-# Without the return path no source can know whether all of it was loaded
-UNKNOWN = 'lost, no return path'
+# Without the return path no source can know whether all of it was loaded, and
+# in postcopy of RAM only since QEMU 10.2
+UNKNOWN = 'lost, no answer'
+# In postcopy no source can know of an answer that the link has lost
+ANSWER = 'two guests, answer lost'
+ALLOWED = (UNKNOWN, ANSWER)
 CATEGORIES = (LOST, TWO, HANG, CRASH, BYTES, DEVICE, ERROR, AGAIN, LEAK,
-              SCRIPT, UNKNOWN)
+              SCRIPT, *ALLOWED)
 
 REWRITE = 4 << 20
 PAGE = 4096

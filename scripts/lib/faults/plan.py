@@ -54,6 +54,8 @@ class Setup:
     hammered: bool
     # The capability pause-before-switchover, and a client that continues
     paused: bool = False
+    # Of QEMU
+    machine: str = 'q35'
 
     def keys(self) -> Dict[str, Any]:
         """Keys of the simulated devices"""
@@ -240,6 +242,31 @@ def _stop_cont(rng):
     return _setup(rng, precopy=True), {}, 'precopy read'
 
 
+def _eject(rng):
+    setup = replace(_setup(rng), machine='pc')
+    return setup, {}, _moment(rng, setup, [*MOMENTS, 'waiting'])
+
+
+def _postcopy(breaks):
+    def draw(rng):
+        # QEMU refuses it where there are VFIO devices
+        setup = replace(_setup(rng), devices=0, acks='off', return_path=True,
+                        dma=False, paused=False)
+        options = {'preempt': not setup.multifd and rng.random() < 0.4,
+                   'bandwidth': rng.choice((0, 1 * MIB, 8 * MIB))}
+        if breaks:
+            options |= {'how': rng.choice(('reset', 'close')),
+                        'after': rng.random(), 'channel': rng.randrange(3)}
+        return setup, options, 'waiting'
+    return draw
+
+
+def _bitmaps(rng):
+    setup = replace(_setup(rng, precopy=True), paused=False)
+    return setup, {'bitmaps': rng.randrange(1, 4),
+                   'postcopy': rng.random() < 0.7}, rng.choice(EASY)
+
+
 def _none(rng):
     return _setup(rng), {}, None
 
@@ -270,6 +297,11 @@ KINDS = {
     'system_reset': _command(),
     'limit and cancel': _command(EASY),
     'parameters': _command(EASY),
+    'savevm': _command(),
+    'eject': _eject,
+    'postcopy': _postcopy(False),
+    'link breaks in postcopy': _postcopy(True),
+    'dirty bitmaps': _bitmaps,
 }
 
 

@@ -27,7 +27,7 @@ class Results:
     def total(self, category=None):
         """Problems of a category, or of all that must not be"""
         names = [category] if category else [
-            c for c in oracle.CATEGORIES if c != oracle.UNKNOWN]
+            c for c in oracle.CATEGORIES if c not in oracle.ALLOWED]
         return sum(p[c] for p in self.problems.values() for c in names)
 
     def table(self):

@@ -7,8 +7,8 @@ import re
 import socket
 import struct
 import threading
-from dataclasses import dataclass
-from typing import List
+from dataclasses import dataclass, field
+from typing import List, Tuple
 
 from .wire import CHUNK
 
@@ -20,6 +20,9 @@ SYNC = re.compile(re.escape(MULTIFD_MAGIC) + b'\0\0\0\x01\0\0\0\x01')
 MARKS = (re.compile(rb'\xff\xff\xff\xff\xef\x10\x00'), re.compile(rb'/vfio'),
          re.compile(re.escape(MULTIFD_MAGIC)))
 NEAR = (-16, 64)
+# What a destination answers when it has loaded everything: MIG_RP_MSG_SHUT, its
+# length, no error
+LOADED = bytes.fromhex('0001 0004 00000000')
 
 NUMBERS = (0, 1, 2, 7, 0x7f, 0xff, 0x7fff, 0xffff, 0x10000, 0x100000,
            0x7fffffff, 0x80000000, 0xffffffff, 1 << 40, (1 << 63) - 1, 1 << 63,
@@ -33,6 +36,10 @@ class Recording:
     multifd: bool
     precopy: bool
     channels: List[bytes]
+    # With the return path, and an ack for each device
+    acks: bool = False
+    # What the destination has answered: (bytes that it had received, answer)
+    answers: List[Tuple[int, bytes]] = field(default_factory=list)
 
     def marks(self, channel):
         """Positions in a channel near which lengths and numbers are"""
@@ -120,6 +127,21 @@ def damage(recording, seed):
     return f'channel {number}: ' + ', '.join(done), channels
 
 
+def damaged_answers(recording, seed):
+    """(what was done, answers): a few damages of what the destination answers"""
+    rng = random.Random(seed)
+    answers = list(recording.answers)
+    done = []
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        number = rng.randrange(len(answers))
+        at, data = answers[number]
+        if data:
+            what, data = _edit(rng, data, [])
+            answers[number] = at, data
+            done.append(f'answer {number}: {what}')
+    return ', '.join(done), answers
+
+
 def _send(sock, data):
     with contextlib.suppress(OSError):
         sock.sendall(data)
@@ -130,6 +152,50 @@ def _drain(sock):
     with contextlib.suppress(OSError):
         while sock.recv(CHUNK):
             pass
+
+
+class Answers:
+    """
+    A destination that takes all that a source sends, and gives it ANSWERS, each
+    once it has received as much as at that time in the recording, or nothing
+    for a while; then it ends
+    """
+
+    # Seconds
+    QUIET = 0.1
+
+    def __init__(self, answers):
+        self.answers = list(answers)
+        self._listener = socket.create_server(('127.0.0.1', 0))
+        self.port = self._listener.getsockname()[1]
+        self._sock = None
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        received = 0
+        with contextlib.suppress(OSError):
+            sock = self._sock = self._listener.accept()[0]
+            sock.settimeout(self.QUIET)
+            while True:
+                try:
+                    data = sock.recv(CHUNK)
+                    if not data:
+                        break
+                    received += len(data)
+                except socket.timeout:
+                    if not self.answers:
+                        break
+                    received = self.answers[0][0]
+                while self.answers and received >= self.answers[0][0]:
+                    sock.sendall(self.answers.pop(0)[1])
+            sock.close()
+
+    def close(self):
+        for s in filter(None, (self._listener, self._sock)):
+            # close() alone does not wake the thread
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR)
+            s.close()
 
 
 class Replay:

@@ -24,6 +24,8 @@ class Wire:
           damage  DAMAGE replaces bytes there; with BACK, in the other direction
           count   carries everything, and counts (in carried)
           record  the same, and keeps what goes to the destination (in recorded)
+                  and what the first connection carries back (in answers), with
+                  the bytes that had been carried to the destination by then
     """
 
     def __init__(self, port, how='count', channel=0, after=0, rate=None,
@@ -37,6 +39,9 @@ class Wire:
         self.rate = rate
         self.carried = []
         self.recorded = []
+        self.answers = []
+        # What the client of the first connection was given
+        self.given = bytearray()
         self.happened = threading.Event()
         self._released = threading.Event()
         self._sockets = []
@@ -64,8 +69,10 @@ class Wire:
                 self.recorded.append(bytearray())
                 damaged = self.how == 'damage' and number == self.channel
                 for args in (
-                        (client, server, number, damaged and not self.back),
-                        (server, client, None, damaged and self.back)):
+                        (client, server, number, False,
+                         damaged and not self.back),
+                        (server, client, number, True,
+                         damaged and self.back)):
                     threading.Thread(target=self._forward, args=args,
                                      daemon=True).start()
 
@@ -97,16 +104,15 @@ class Wire:
         data[first:last] = self.damage[first - at:last - at]
         return bytes(data)
 
-    def _forward(self, source, sink, number, damaged):
-        """NUMBER: of the connection; None in the other direction"""
+    def _forward(self, source, sink, number, back, damaged):
+        """NUMBER: of the connection; BACK: to its client"""
         position = 0
-        fails = number == self.channel and \
-            self.how in ('reset', 'close', 'stall')
         failed = False
         try:
             while True:
                 room = CHUNK
-                if fails and not failed:
+                if number == self.channel and not back and not failed and \
+                        self.how in ('reset', 'close', 'stall'):
                     room = min(room, max(self.after - self.carried[number], 0))
                     if not room:
                         failed = True
@@ -118,13 +124,19 @@ class Wire:
                 if damaged:
                     data = self._damaged(data, position)
                 position += len(data)
-                if self.rate and number is not None:
+                if back:
+                    if self.how == 'record' and not number:
+                        self.answers.append((self.carried[0], data))
+                    sink.sendall(data)
+                    if not number:
+                        self.given += data
+                    continue
+                if self.rate:
                     time.sleep(len(data) / self.rate)
                 sink.sendall(data)
-                if number is not None:
-                    self.carried[number] += len(data)
-                    if self.how == 'record':
-                        self.recorded[number] += data
+                self.carried[number] += len(data)
+                if self.how == 'record':
+                    self.recorded[number] += data
             sink.shutdown(socket.SHUT_WR)
         except OSError:
             # As with a connection between the two: both get a reset
@@ -132,6 +144,11 @@ class Wire:
                 with contextlib.suppress(OSError):
                     s.shutdown(socket.SHUT_RDWR)
                 s.close()
+
+    def fail(self, how, channel, more):
+        """Fail like that after MORE bytes from now on"""
+        carried = self.carried[channel] if channel < len(self.carried) else 0
+        self.channel, self.after, self.how = channel, carried + more, how
 
     def release(self):
         """End a stall"""

@@ -5,6 +5,8 @@
 
 #include "qemu/osdep.h"
 #include "libqtest.h"
+#include "hw/pci/pci_regs.h"
+#include "standard-headers/linux/virtio_pci.h"
 #include "migration/migration-qmp.h"
 #include "migration/migration-util.h"
 #include "vfio/case-dir.h"
@@ -12,6 +14,12 @@
 
 /* Bytes per second: half a minute for the guest's memory, as it is empty */
 #define SLOW KiB
+
+static void start_postcopy(MigPair *p)
+{
+    qtest_qmp_assert_success(p->src.qts, "{ 'execute': "
+                             "'migrate-start-postcopy' }");
+}
 
 static void break_link(MigPair *p)
 {
@@ -34,8 +42,7 @@ static void hold_completion(MigPair *p)
     migrate_set_parameter_int(p->src.qts, "max-postcopy-bandwidth", SLOW);
     pair_migrate(p);
     PAIR_WAIT(p, r, r.ram_transferred);
-    qtest_qmp_assert_success(p->src.qts, "{ 'execute': "
-                             "'migrate-start-postcopy' }");
+    start_postcopy(p);
     PAIR_WAIT_WHILE(p, r, reply_going_or_switchover(&r) ||
                           reply_status_is(&r, "postcopy-device"),
                     reply_status_is(&r, "postcopy-active"));
@@ -66,7 +73,128 @@ static void test_link_breaks_at_end(MigPair *p, const void *data)
     g_assert(!vfio_sim_running(&p->src));
 }
 
+/* Memory that an idle guest does not write to, among the first that is sent */
+#define FILLED MiB
+#define FILLED_SIZE (16 * KiB)
+
+static void check_filled(VfioSimVM *vm)
+{
+    uint8_t data[FILLED_SIZE];
+    size_t i;
+
+    qtest_memread(vm->qts, FILLED, data, FILLED_SIZE);
+    for (i = 0; i < FILLED_SIZE; i++) {
+        g_assert_cmphex(data[i], ==, 0x5a);
+    }
+}
+
+/* A legacy virtio device, and where its registers and its ring are */
+#define VIRTIO "-device virtio-rng-pci,disable-modern=on,addr=8 "
+#define VIRTIO_CONFIG (1u << 31 | 8 << 11)
+#define VIRTIO_IO 0xc000
+#define VIRTIO_RING (15 * MiB)
+
+/* As its driver does: when the device is loaded, it refers to the ring */
+static void set_up_virtio(VfioSimVM *vm)
+{
+    qtest_outl(vm->qts, 0xcf8, VIRTIO_CONFIG | PCI_BASE_ADDRESS_0);
+    qtest_outl(vm->qts, 0xcfc, VIRTIO_IO);
+    qtest_outl(vm->qts, 0xcf8, VIRTIO_CONFIG | PCI_COMMAND);
+    qtest_outw(vm->qts, 0xcfc, PCI_COMMAND_IO | PCI_COMMAND_MASTER);
+    qtest_outw(vm->qts, VIRTIO_IO + VIRTIO_PCI_QUEUE_SEL, 0);
+    qtest_outl(vm->qts, VIRTIO_IO + VIRTIO_PCI_QUEUE_PFN,
+               VIRTIO_RING >> VIRTIO_PCI_QUEUE_ADDR_SHIFT);
+    g_assert_cmphex(qtest_inl(vm->qts, VIRTIO_IO + VIRTIO_PCI_QUEUE_PFN), ==,
+                    VIRTIO_RING >> VIRTIO_PCI_QUEUE_ADDR_SHIFT);
+}
+
+/* With release-ram; the filled memory has been sent before postcopy starts */
+static void start_filled(MigPair *p)
+{
+    MigReply r;
+
+    qtest_memset(p->src.qts, FILLED, 0x5a, FILLED_SIZE);
+    migrate_set_capability(p->src.qts, "release-ram", true);
+    migrate_set_parameter_int(p->src.qts, "max-bandwidth", 16 * KiB);
+    migrate_set_parameter_int(p->src.qts, "max-postcopy-bandwidth", SLOW);
+    pair_migrate(p);
+    PAIR_WAIT(p, r, r.ram_transferred > FILLED_SIZE + 4 * KiB);
+}
+
+/*
+ * All of the package has been sent, and the link breaks before the destination
+ * has loaded it: the source runs on, with all of its memory, and the
+ * destination does not start the guest
+ */
+static void test_link_breaks_in_package(MigPair *p, const void *data)
+{
+    MigReply r;
+
+    if (p->opts.src.args) {
+        set_up_virtio(&p->src);
+    }
+    start_filled(p);
+    kill(qtest_pid(p->dst.qts), SIGSTOP);
+    start_postcopy(p);
+    PAIR_WAIT_WHILE(p, r, reply_going_or_switchover(&r),
+                    reply_status_is(&r, "postcopy-device") ||
+                    reply_status_is(&r, "postcopy-active"));
+    if (reply_status_is(&r, "postcopy-active")) {
+        kill(qtest_pid(p->dst.qts), SIGCONT);
+        g_test_skip("this QEMU waits for no answer");
+        return;
+    }
+    break_link(p);
+    PAIR_WAIT_WHILE(p, r, reply_status_is(&r, "postcopy-device"),
+                    reply_status_is(&r, "failed"));
+    pair_check_runs_on(p, "failed");
+    check_filled(&p->src);
+
+    kill(qtest_pid(p->dst.qts), SIGCONT);
+    wait_for_migration_status(p->dst.qts, "failed",
+                              PAIR_LIST("postcopy-active", "postcopy-paused",
+                                        "completed"));
+    g_assert(!vfio_sim_running(&p->dst));
+}
+
+/* The source discards what the destination has */
+static void test_release_ram(MigPair *p, const void *data)
+{
+    start_filled(p);
+    start_postcopy(p);
+    migrate_set_parameter_int(p->src.qts, "max-postcopy-bandwidth", 0);
+    wait_for_migration_complete(p->src.qts);
+    wait_for_migration_complete(p->dst.qts);
+    g_assert(!vfio_sim_running(&p->src));
+    g_assert(vfio_sim_running(&p->dst));
+    check_filled(&p->dst);
+    g_assert_cmphex(qtest_readb(p->src.qts, FILLED), ==, 0);
+}
+
 static const VfioCase cases[] = {
+    {
+        .path = "postcopy/link-breaks-in-package",
+        .description = "The link breaks before the destination has loaded the "
+                       "package: the source runs on, and has discarded nothing",
+        .pair = { .bandwidth = BANDWIDTH, .limit = 1, .postcopy_ram = true,
+                  .dst_starts = true },
+        .run = test_link_breaks_in_package,
+    },
+    {
+        .path = "postcopy/link-breaks-in-package/page",
+        .description = "The same, with a device whose state refers to memory "
+                       "that has not arrived",
+        .pair = { .bandwidth = BANDWIDTH, .limit = 1, .postcopy_ram = true,
+                  .dst_starts = true, .src.args = VIRTIO, .dst.args = VIRTIO },
+        .run = test_link_breaks_in_package,
+    },
+    {
+        .path = "postcopy/release-ram",
+        .description = "The source discards what the destination has",
+        .pair = { .bandwidth = BANDWIDTH, .limit = 1, .postcopy_ram = true,
+                  .dst_starts = true },
+        .run = test_release_ram,
+    },
     {
         .path = "postcopy/link-breaks-at-end",
         .description = "The source pauses when the link breaks at the end",
