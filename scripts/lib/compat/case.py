@@ -147,7 +147,8 @@ class Run:
                 raise Problem(oracle.ERROR, f'the migration was {status}, and '
                               f'the reason "{reason}" does not name the '
                               'property')
-            if source.events('STOP'):
+            # What another QEMU does to find out is not ours
+            if case.source.of_series() and source.events('STOP'):
                 raise Problem(FAILS, 'the guest was stopped before the '
                               'migration failed')
             oracle.check_one_guest(source, [])
