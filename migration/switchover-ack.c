@@ -269,7 +269,8 @@ bool mig_acks_check(MigSwitchoverAcks *acks, Error **errp)
         error_setg(errp, "The destination does not send the switchover acks "
                    "that are due: migration.switchover-ack-legacy is %s on the "
                    "source, and has to be so on the destination, which also "
-                   "needs the capability switchover-ack and the same devices",
+                   "needs the capability switchover-ack and the same devices, "
+                   "with PRE_COPY where those of the source have it",
                    acks->legacy ? "on" : "off");
         return false;
     }

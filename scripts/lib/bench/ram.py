@@ -50,8 +50,7 @@ def to_file(bench, column):
     path = os.path.join(bench.sess.tmp, 'mapped-ram')
     with bench.pair(column, [], memory=MEMORY,
                     rom=bench.sess.busy_rom) as pair:
-        pair.source.cmd('migrate-set-capabilities', capabilities=[
-            {'capability': 'mapped-ram', 'state': True}])
+        pair.source.set_capabilities('mapped-ram')
         pair.set_parameters({'max-bandwidth': LINK, 'downtime-limit': 1000})
         pair.wait_guest()
         pair.source.cmd('migrate', uri='file:' + path)

@@ -93,8 +93,7 @@ def delays(bench, column):
     for what in ('limit', 'cancel', 'shrink'):
         with bench.pair(column, [Device(stop_bytes=STOP_BYTES)]) as pair:
             pair.set_parameters(PARAMETERS)
-            pair.source.cmd('migrate-set-capabilities', capabilities=[
-                {'capability': 'events', 'state': True}])
+            pair.source.set_capabilities('events')
             pair.wait_guest()
             pair.start()
             pair.wait_waiting(60)

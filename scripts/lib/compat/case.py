@@ -63,11 +63,9 @@ class Run:
                        arguments=arguments, rom=self.rom, machine=case.machine,
                        log_name=f'case-{self.number}-{name}')
         self.nodes.append(node)
-        node.cmd('migrate-set-capabilities', capabilities=[
-            {'capability': c, 'state': True} for c, on in (
-                ('return-path', True), ('events', True),
-                ('multifd', case.multifd),
-                ('switchover-ack', case.acks != plan.OFF)) if on])
+        node.set_capabilities(*[c for c, on in (
+            ('return-path', True), ('events', True), ('multifd', case.multifd),
+            ('switchover-ack', case.acks != plan.OFF)) if on])
         return node
 
     def migrate(self):

@@ -239,8 +239,7 @@ class Scenario:
         one that was enough
         """
         with self.pair(self.args.qemu, 'by-itself') as pair:
-            pair.source.cmd('migrate-set-capabilities', capabilities=[
-                {'capability': 'events', 'state': True}])
+            pair.source.set_capabilities('events')
             pair.set_parameters({'x-max-downtime-limit': series.high})
             self.view.may_raise(self, series.high)
             run = Run(pair, self.first, self.view.sampled)

@@ -20,6 +20,8 @@ from .plan import EASY, MIB, MOMENTS
 
 # Of the error of a cancel that comes too late
 HANDED_OVER = 'has all of the guest'
+YANK = (b'{"exec-oob": "yank", "arguments": {"instances": '
+        b'[{"type": "migration"}]}}\n')
 
 
 class Action:
@@ -43,7 +45,8 @@ class Action:
     resets = 0
     # Whether memory and device data may be wrong
     damages = False
-    # Of which one must be in the reason, if the migration fails
+    # Of which one must be in the reason, if the migration fails; where it happens
+    # on the destination, in what that reports
     words: Tuple[str, ...] = ()
     # How many migrations follow in which nothing happens
     more = 1
@@ -95,7 +98,13 @@ class ThreeHops(Nothing):
     more = 2
 
 
-class CallFails(Action):
+class DeviceFails(Action):
+    def __init__(self, run, case):
+        super().__init__(run, case)
+        self.words = (f'dev{self.index}: ',)
+
+
+class CallFails(DeviceFails):
     def arm(self):
         o = self.options
         if o['call'] == 'set-state' and o['count'] == 0:
@@ -126,7 +135,7 @@ class DestinationCallFails(CallFails):
     side = 'destination'
 
 
-class StateFails(Action):
+class StateFails(DeviceFails):
     def arm(self):
         o = self.options
         self.breaks = o['into'] == 'error' or o['count'] == 0
@@ -333,6 +342,16 @@ class Parameters(Command):
                             avail_switchover_bandwidth=0)
 
 
+class Yank(Action):
+    """
+    It is executed at once, also where QEMU's lock is held and no other command
+    is: the device goes on only when it has been answered
+    """
+
+    def act(self):
+        self.run.source.raw.round_trip(YANK)
+
+
 class Snapshot(Command):
     """It is refused, and the guest is not stopped for it"""
     completes = True
@@ -432,6 +451,7 @@ ACTIONS = {
     'system_reset': Reset,
     'limit and cancel': LimitCancel,
     'parameters': Parameters,
+    'yank': Yank,
     'savevm': Snapshot,
     'eject': Eject,
 }

@@ -10,7 +10,7 @@ import time
 from migpair import Device, Failed, Machine, tickrom
 
 from . import actions, oracle, postcopy
-from .actions import HANDED_OVER, Hold
+from .actions import HANDED_OVER, YANK, Hold
 from .oracle import (AGAIN, CRASH, ERROR, HANG, LOST, TWO, UNKNOWN,
                      Problem, wait)
 from .plan import Case
@@ -131,11 +131,9 @@ class Run:
                     rom=self.rom, machine=setup.machine,
                     log_name=f'case-{self.case.number}-{name}')
         self.nodes.append(node)
-        capabilities = [n for n, on in (
+        node.set_capabilities(*[n for n, on in (
             ('multifd', setup.multifd), ('return-path', setup.return_path),
-            ('switchover-ack', setup.acks != 'off'), ('events', True)) if on]
-        node.cmd('migrate-set-capabilities', capabilities=[
-            {'capability': n, 'state': True} for n in capabilities])
+            ('switchover-ack', setup.acks != 'off'), ('events', True)) if on])
         node.cmd('migrate-set-parameters', downtime_limit=20000)
         return node
 
@@ -188,19 +186,15 @@ class Run:
         except Failed as e:
             if 'no answer' not in str(e):
                 raise
-        self.yank(source)
+        source.raw.out_of_band(YANK)
         return False
-
-    def yank(self, source):
-        source.raw.out_of_band(b'{"exec-oob": "yank", "arguments": '
-                               b'{"instances": [{"type": "migration"}]}}\n')
 
     def cancel(self, source):
         try:
             source.cmd('migrate_cancel', timeout=5)
         except Failed as e:
             if 'no answer' in str(e):
-                self.yank(source)
+                source.raw.out_of_band(YANK)
                 return
             if HANDED_OVER not in str(e):
                 raise
@@ -226,10 +220,9 @@ class Run:
             raise Problem(LOST, 'the guest does not start')
         before = oracle.resources(source)
         if case.setup.hammered:
-            self.clients.append(Hammer(source))
+            self.clients += [Hammer(source), Hammer(destination)]
         if case.setup.paused:
-            source.cmd('migrate-set-capabilities', capabilities=[
-                {'capability': 'pause-before-switchover', 'state': True}])
+            source.set_capabilities('pause-before-switchover')
             self.clients.append(Continuer(source))
         self.migrate(source, destination, **self.wire_options)
         if self.hold:
@@ -335,7 +328,10 @@ class Run:
                               'have completed: ' + source.cmd(
                                   'query-migrate').get('error-desc', ''))
             if status == 'failed':
-                oracle.check_error(source, action.words)
+                here = action.side == 'source'
+                oracle.check_error(source, action.words if here else ())
+                if not here:
+                    oracle.check_log(destination, action.words)
         other = destination if owner is source else source
         if action.damages and owner is destination:
             # Its memory may be damaged, too
@@ -367,8 +363,7 @@ class Run:
         if not owner or action.breaks or \
                 (action.damages and owner is self.destination):
             return
-        owner.cmd('migrate-set-capabilities', capabilities=[
-            {'capability': 'pause-before-switchover', 'state': False}])
+        owner.set_capabilities('pause-before-switchover', state=False)
         for i in range(action.more):
             owner = self.hop(action, owner, f'node-{i + 3}')
 

@@ -192,6 +192,15 @@ def check_error(machine, words):
                       + ' or '.join(words))
 
 
+def check_log(machine, words):
+    """The machine, which may have ended, has named one of WORDS"""
+    with open(machine.log, encoding='utf-8', errors='replace') as f:
+        text = f.read()
+    if words and not any(w in text for w in words):
+        raise Problem(ERROR, f'the {machine.name} does not name '
+                      + ' or '.join(words) + machine.last_words(3))
+
+
 def from_failed(machines, e):
     """The problem that an unexpected Failed stands for"""
     text = str(e)

@@ -242,6 +242,14 @@ def _stop_cont(rng):
     return _setup(rng, precopy=True), {}, 'precopy read'
 
 
+def _yank(rng):
+    """Before the destination has all of the guest: the source runs on"""
+    setup = replace(_setup(rng), hammered=False)
+    return setup, {}, _moment(rng, setup, [name for name, (side, *_) in
+                                           MOMENTS.items()
+                                           if side == 'source'])
+
+
 def _eject(rng):
     setup = replace(_setup(rng), machine='pc')
     return setup, {}, _moment(rng, setup, [*MOMENTS, 'waiting'])
@@ -297,6 +305,7 @@ KINDS = {
     'system_reset': _command(),
     'limit and cancel': _command(EASY),
     'parameters': _command(EASY),
+    'yank': _yank,
     'savevm': _command(),
     'eject': _eject,
     'postcopy': _postcopy(False),

@@ -28,9 +28,7 @@ class Starts(Command):
     def set_capabilities(self, state):
         for m in self.sides():
             if m.alive():
-                m.cmd('migrate-set-capabilities', capabilities=[
-                    {'capability': c, 'state': state}
-                    for c in self.capabilities])
+                m.set_capabilities(*self.capabilities, state=state)
 
     def arm(self):
         self.set_capabilities(True)
@@ -54,8 +52,7 @@ class Ram(Starts):
                 raise
             # QEMU 10.0 has either of them
             for m in self.sides():
-                m.cmd('migrate-set-capabilities', capabilities=[
-                    {'capability': 'multifd', 'state': False}])
+                m.set_capabilities('multifd', state=False)
             super().arm()
         # So that it does not end before
         self.run.source.cmd('migrate-set-parameters', max_bandwidth=20 * MIB,
@@ -73,9 +70,7 @@ class Ram(Starts):
         for m in self.sides():
             if m.alive():
                 m.cmd('migrate-set-parameters', avail_switchover_bandwidth=0)
-                m.cmd('migrate-set-capabilities', capabilities=[
-                    {'capability': 'multifd',
-                     'state': self.case.setup.multifd}])
+                m.set_capabilities('multifd', state=self.case.setup.multifd)
 
     def _answers(self):
         """Does the destination answer when it has all but RAM?"""

@@ -16,7 +16,7 @@ when the events that it sends are not read.
 from .errors import Failed, Interrupted
 from .link import Relay, relay_capacity
 from .machine import Machine
-from .namespace import Namespace
+from .namespace import CONGESTION_CONTROL, Namespace, congestion_control
 from .pair import Pair
 from .paths import TOP
 from .process import executable, run_tool
@@ -24,6 +24,7 @@ from .qmp import find_qmp
 from .session import Session, session
 from .simulator import Control, Device, Simulator
 
-__all__ = ['Control', 'Device', 'Failed', 'Interrupted', 'Machine',
-           'Namespace', 'Pair', 'Relay', 'Session', 'Simulator', 'TOP',
-           'executable', 'find_qmp', 'relay_capacity', 'run_tool', 'session']
+__all__ = ['CONGESTION_CONTROL', 'Control', 'Device', 'Failed', 'Interrupted',
+           'Machine', 'Namespace', 'Pair', 'Relay', 'Session', 'Simulator',
+           'TOP', 'congestion_control', 'executable', 'find_qmp',
+           'relay_capacity', 'run_tool', 'session']

@@ -157,6 +157,11 @@ class Machine:
     def pid(self):
         return self._process.pid
 
+    def set_capabilities(self, *names, state=True):
+        """Capabilities of migration"""
+        self.cmd('migrate-set-capabilities', capabilities=[
+            {'capability': n, 'state': state} for n in names])
+
     def cmd(self, command, timeout=TIMEOUT, **arguments):
         """A QMP command; '_' stands for '-' in names of arguments"""
         arguments = {k.replace('_', '-'): v for k, v in arguments.items()}

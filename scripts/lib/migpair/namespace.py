@@ -14,6 +14,16 @@ from .process import TIMEOUT, run_tool
 # Linux's default, whatever that of the machine is: what is measured depends on it
 CONGESTION_CONTROL = 'cubic'
 CONGESTION_FILE = '/proc/sys/net/ipv4/tcp_congestion_control'
+ALLOWED_FILE = '/proc/sys/net/ipv4/tcp_allowed_congestion_control'
+
+
+def congestion_control():
+    """What namespaces get: that, if the machine allows them to choose it"""
+    with open(ALLOWED_FILE, encoding='ascii') as f:
+        if CONGESTION_CONTROL in f.read().split():
+            return CONGESTION_CONTROL
+    with open(CONGESTION_FILE, encoding='ascii') as f:
+        return f.read().strip()
 
 
 class Namespace:
@@ -70,8 +80,9 @@ class Namespace:
 
     def set_rate(self, rate, device='lo'):
         """From now on RATE bytes per second leave through DEVICE"""
-        # A burst of 1 ms, at least what the kernel hands over at once
-        burst = max(rate // 1000, 128 << 10)
+        # A burst of 1 ms, at least a few times what the kernel hands over at
+        # once: what was queued for a higher rate must fit as well
+        burst = max(rate // 1000, 256 << 10)
         result = run_tool([
             *self.prefix, 'tc', 'qdisc',
             'change' if device in self._shaped else 'add',

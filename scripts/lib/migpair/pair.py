@@ -53,8 +53,7 @@ class Pair:
 
     def set_capabilities(self, *names):
         for m in (self.destination, self.source):
-            m.cmd('migrate-set-capabilities', capabilities=[
-                {'capability': n, 'state': True} for n in names])
+            m.set_capabilities(*names)
 
     def set_parameters(self, parameters, both=False):
         for m in (self.destination, self.source) if both else (self.source,):

@@ -99,8 +99,7 @@ def run(sess, binary, sim, case):
         with Pair(sess, binary, [Device(**DEVICES[case.device])], sim=sim,
                   memory=MEMORY, rom=rom, namespace=namespace,
                   label='policies') as pair:
-            pair.source.cmd('migrate-set-capabilities', capabilities=[
-                {'capability': 'events', 'state': True}])
+            pair.source.set_capabilities('events')
             return one(pair, rule)
     finally:
         namespace.close()

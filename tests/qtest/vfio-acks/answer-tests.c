@@ -59,15 +59,18 @@ typedef struct FakeDestination {
     size_t len;                 /* of @answer */
     uint8_t answer[16];
     bool stays;                 /* else the return path ends after it */
+    bool before_requests;       /* is not to be taken for an answer to one */
 } FakeDestination;
 
 static const FakeDestination fake_destinations[] = {
     { "without-request",
       "The destination sends more switchover acks than are due",
-      4, { 0, 7, 0, 0 }, true },
+      4, { 0, 7, 0, 0 }, true, true },
     { "wrong-pong",
       "The destination returns a ping that was not sent",
-      8, { 0, 2, 0, 4, 0x80, 0, 0, 9 }, true },
+      8, { 0, 2, 0, 4, 0x80, 0, 0, 9 }, true, true },
+    { "goodbye", "The destination has closed the return path",
+      8, { 0, 1, 0, 4, 0, 0, 0, 0 }, true },
     { "too-long", "Received 'SWITCHOVER_ACK' message",
       8, { 0, 7, 0, 4, 0, 0, 0, 1 } },
     { "unknown", "Received invalid message", 4, { 0, 8, 0, 0 } },
@@ -126,7 +129,7 @@ static void test_fake_destination(MigPair *p, const void *data)
     g_thread_join(thread);
     close(fd);
 
-    check_works_again(p, p->opts.devices, !server.fake->stays);
+    check_works_again(p, p->opts.devices, !server.fake->before_requests);
 }
 
 void add_answer_tests(void)
@@ -147,9 +150,8 @@ void add_answer_tests(void)
                         &(VfioCase) {
             .description = "The migration fails with an answer that is not "
                            "an ack, or without one",
-            /* An early answer must not find a request */
-            .pair.devices = { fake_destinations[i].stays ? "precopy=off" :
-                              SMALL },
+            .pair.devices = { fake_destinations[i].before_requests ?
+                              "precopy=off" : SMALL },
             .run = test_fake_destination, .data = &fake_destinations[i],
         });
     }

@@ -43,6 +43,7 @@ static const BadInitialSize bad_sizes[] = {
 
     /* No reply could show what the migration waits for, so it does not */
     { "legacy/number", ACK_LEGACY, "65536" },
+    { "legacy/growing", ACK_LEGACY, "growing" },
 };
 
 static void test_bad_size(MigPair *p, const void *data)

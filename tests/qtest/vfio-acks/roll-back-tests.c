@@ -75,6 +75,15 @@ static void test_rollback(MigPair *p, const void *data)
     SIM_CHECK(&p->dst, 0, "write-bytes-initial", ==, 2 * INITIAL);
 }
 
+#define TO_CHECK "pre-copy pre-copy-p2p-prepare pre-copy-p2p "
+
+static void test_events(MigPair *p, const void *data)
+{
+    test_rollback(p, data);
+    g_assert_cmpstr(strstr(p->src.states, TO_CHECK), ==,
+                    TO_CHECK TO_CHECK "stop-copy stop ");
+}
+
 static void add_rollback_cases(void)
 {
     int i;
@@ -340,6 +349,14 @@ void add_roll_back_tests(void)
         .run = test_bounded,
     });
     add_rollback_cases();
+    ack_case_add(per_device, &(VfioCase) {
+        .path = "roll-back/events",
+        .description = "Each final check appears in the events of the device",
+        .pair = { .devices = { SMALL ",reinit-bytes=64K,reinit-count=1,"
+                               "reinit-at=pre-copy-p2p,hold=pre-copy-p2p" },
+                  .device_props = ",migration-events=on" },
+        .run = test_events, .data = &rollback_cases[0],
+    });
     add_after_query("no-p2p", "p2p=off");
     add_after_query("no-flag-in-p2p", "reinit-flag-p2p=off");
     add_too_late_cases();

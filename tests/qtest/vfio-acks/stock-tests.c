@@ -53,6 +53,7 @@ typedef struct Mismatch {
     AckMode src, dst;
     bool dst_stock;
     const char *devices[VFIO_SIM_MAX_DEVICES];
+    const char *dst_device;     /* else those of the source */
     const char *src_error;      /* of query-migrate */
     const char *dst_error;      /* on stderr */
 } Mismatch;
@@ -93,6 +94,15 @@ static const Mismatch mismatches[] = {
       .devices = { SMALL } },
     { "legacy-to-per-device/two", ACK_LEGACY, ACK_PER_DEVICE,
       .devices = { SMALL, SMALL }, .src_error = MORE "on" },
+    { "precopy-at-source/per-device", ACK_PER_DEVICE, ACK_PER_DEVICE,
+      .devices = { SMALL }, .dst_device = "precopy=off" },
+    { "precopy-at-source/legacy", ACK_LEGACY, ACK_LEGACY,
+      .devices = { SMALL }, .dst_device = "precopy=off" },
+    { "precopy-at-destination/per-device", ACK_PER_DEVICE, ACK_PER_DEVICE,
+      .devices = { "precopy=off" }, .dst_device = SMALL },
+    { "precopy-at-destination/legacy", ACK_LEGACY, ACK_LEGACY,
+      .devices = { "precopy=off" }, .dst_device = SMALL,
+      .src_error = LESS "on" },
     { "per-device-to-off", ACK_PER_DEVICE, ACK_OFF, .devices = { SMALL },
       .dst_error = "Received a request for a switchover ack, but "
                    "switchover-ack is not used" },
@@ -115,7 +125,7 @@ static void test_mismatch(MigPair *p, const void *data)
     uint64_t requests = 0;
     int i;
 
-    pair_migrate(p);
+    pair_migrate_to(p, m->dst_device ? PAIR_LIST(m->dst_device) : m->devices);
     if (!m->src_error && !m->dst_error) {
         check_completes_acked(p);
         return;
@@ -158,7 +168,7 @@ static void test_first_of_two(MigPair *p, const void *data)
 static void add_mismatch(const Mismatch *m)
 {
     VfioCase c = {
-        .description = "The sides do not agree on the kind of acks",
+        .description = "The sides do not agree on the acks",
         .pair = { .dst_stderr = !!m->dst_error, .return_path = true,
                   .bandwidth = BANDWIDTH, .limit = LIMIT,
                   .src = ack_side(m->src), .dst = ack_side(m->dst) },

@@ -82,30 +82,35 @@ static void test_unplug(MigPair *p, const void *data)
     pair_check_completes(p);
 }
 
-static void cancel_stopped(MigPair *p)
+static void end_stopped(MigPair *p, const char *status)
 {
     MigReply r;
 
-    migrate_cancel(p->src.qts);
+    if (g_str_equal(status, "cancelled")) {
+        migrate_cancel(p->src.qts);
+    } else {
+        vfio_sim_quit(&p->dst);
+    }
     PAIR_WAIT_WHILE(p, r, reply_going_or_switchover(&r) ||
                           reply_status_is(&r, "cancelling"),
-                    reply_status_is(&r, "cancelled"));
+                    reply_status_is(&r, status));
     vfio_sim_wait_state(&p->src, 0, "stop");
-    /* The main loop has done all that it does for the cancel */
+    /* The main loop has done all that it does at the end */
     pair_query(p);
     vfio_sim_wait_state(&p->src, 0, "stop");
 }
 
-/* The first pass takes so long that the migration is cancelled in it */
+/* The first pass takes so long that the migration ends in it */
 static void test_stopped(MigPair *p, const void *data)
 {
+    const char *status = data;
     MigReply r;
 
     migrate_set_parameter_int(p->src.qts, "max-bandwidth", 50000);
     pair_stop_guest(p);
     pair_migrate(p);
     PAIR_WAIT(p, r, r.ram_transferred > 0);
-    cancel_stopped(p);
+    end_stopped(p, status);
     qtest_qmp_assert_success(p->src.qts, "{ 'execute': 'cont' }");
     vfio_sim_wait_state(&p->src, 0, "running");
 
@@ -113,7 +118,7 @@ static void test_stopped(MigPair *p, const void *data)
     PAIR_WAIT(p, r, r.ram_transferred > 0);
     pair_stop_guest(p);
     PAIR_WAIT(p, r, r.ram_transferred > 0);
-    cancel_stopped(p);
+    end_stopped(p, status);
 
     migrate_set_parameter_int(p->src.qts, "max-bandwidth", 0);
     pair_migrate(p);
@@ -141,7 +146,14 @@ static const VfioCase cases[] = {
                        "can be migrated",
         .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT,
                   .devices = { "initial-bytes=1M," STOP_64M } },
-        .run = test_stopped,
+        .run = test_stopped, .data = "cancelled",
+    },
+    {
+        .path = "cancel/stopped/failed",
+        .description = "The same, where the migration fails",
+        .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT,
+                  .devices = { "initial-bytes=1M," STOP_64M } },
+        .run = test_stopped, .data = "failed",
     },
     {
         .path = "cancel/unplug",

@@ -83,7 +83,7 @@ static void test_postcopy_bitmaps(MigPair *p, const void *data)
     pair_check_completes(p);
 }
 
-/* 512 MiB of bitmaps cannot move before the switchover */
+/* 16 MiB of bitmaps cannot move before the switchover */
 static void test_large_bitmaps(MigPair *p, const void *data)
 {
     MigReply first, r;

@@ -19,6 +19,8 @@ typedef struct Fault {
 } Fault;
 
 #define SET_STATE "dev0: Failed setting device state to "
+/* Of dev0, in the stream of the pc machine */
+#define SECTION "(0000:00:02.0/vfio)"
 
 /* All states but the first: the device goes to RESUMING, and not out of it */
 #define REFUSE_STATE "set-state,fail-call-skip=1,fail-call-count=1"
@@ -36,8 +38,10 @@ static const Fault faults[] = {
       .error = "dev0: Failed to read the data" },
     { "data/stop-copy", "fail-read-after", "8M",
       .error = "dev0: Failed to save the data" },
-    { "load/precopy", "fail-write-after", "1M", .at_dst = true },
-    { "load/stop-copy", "fail-write-after", "8M", .at_dst = true },
+    { "load/precopy", "fail-write-after", "1M", .at_dst = true,
+      .error = SECTION },
+    { "load/stop-copy", "fail-write-after", "8M", .at_dst = true,
+      .error = SECTION },
     { "data/multifd", "fail-read-after", "8M", .multifd = true },
     { "load/late-multifd", "fail-write-after", "8M", .at_dst = true,
       .multifd = true, .error = "dev0: writing state buffer" },

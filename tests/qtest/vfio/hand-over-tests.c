@@ -89,6 +89,41 @@ static void test_destination_fails(MigPair *p, const void *data)
     pair_check_runs_on(p, "failed");
 }
 
+/*
+ * The channels of multifd end before a device has sent its data, and the main
+ * channel does not: the destination notices it while the source sends nothing
+ */
+static void test_channels_end(MigPair *p, const void *data)
+{
+    int64_t start = g_get_monotonic_time();
+    bool cut, reported = false;
+    MigReply r;
+
+    pair_migrate(p);
+    PAIR_WAIT(p, r, r.has_remaining && r.passes >= 3);
+    vfio_sim_set(&p->src, 0, "hold", "read");
+    pair_set_limit(p, 1000);
+    SIM_WAIT(&p->src, 0, "holding", ==, 1);
+    cut = tcp_sockets_cut(qtest_pid(p->src.qts));
+    while (cut && !reported) {
+        QDict *rsp = migrate_query(p->dst.qts);
+
+        reported = qdict_haskey(rsp, "error-desc");
+        qobject_unref(rsp);
+        vfio_sim_nap(start, "the destination reports an error");
+    }
+    vfio_sim_set(&p->src, 0, "hold", "none");
+    if (!cut) {
+        g_test_skip("another process's sockets cannot be shut down");
+        return;
+    }
+    vfio_sim_check_error(&p->dst, "dev0: the channels have ended before state "
+                         "buffer 0 arrived");
+    pair_check_runs_on(p, "failed");
+    pair_migrate(p);
+    pair_check_completes(p);
+}
+
 /* All channels are full: only a shutdown of each wakes their threads */
 static void test_cancel_stuck(MigPair *p, const void *data)
 {
@@ -123,6 +158,26 @@ static void test_start_fails(MigPair *p, const void *data)
     p->opts.dst_starts = false;
     pair_migrate(p);
     pair_check_completes(p);
+}
+
+typedef struct NoAnswer {
+    const char *device;         /* of the destination */
+    const char *error;          /* that it reports */
+} NoAnswer;
+
+/* The source has gone: the guest runs on, and management can see the failure */
+static void test_no_answer(MigPair *p, const void *data)
+{
+    const NoAnswer *n = data;
+    MigReply r;
+
+    pair_migrate_to(p, PAIR_LIST(n->device));
+    PAIR_WAIT_WHILE(p, r, reply_going_or_switchover(&r),
+                    reply_status_is(&r, "completed"));
+    wait_for_migration_complete(p->dst.qts);
+    vfio_sim_check_error(&p->dst, n->error);
+    g_assert(vfio_sim_running(&p->dst));
+    g_assert(!vfio_sim_running(&p->src));
 }
 
 /* As management does it: the guest is started when the source has completed */
@@ -253,12 +308,40 @@ static const VfioCase cases[] = {
         .run = test_destination_fails,
     },
     {
+        .path = "hand-over/channels-end",
+        .description = "The destination fails when multifd's channels end "
+                       "too early",
+        .pair = { .bandwidth = MiB, .limit = 10, .multifd = true,
+                  .devices = { "precopy=off,stop-bytes=64K" } },
+        .run = test_channels_end,
+    },
+    {
         .path = "hand-over/start-fails",
         .description = "The source runs on when a device does not start",
         .pair = { .bandwidth = MiB, .limit = 1000, .return_path = true,
                   .dst_starts = true,
                   .devices = { "precopy=off,stop-bytes=64K" } },
         .run = test_start_fails,
+    },
+    {
+        .path = "hand-over/start-fails/no-return-path",
+        .description = "The guest runs on, and the failure is reported",
+        .pair = { .bandwidth = MiB, .limit = 1000, .dst_starts = true,
+                  .devices = { "precopy=off,stop-bytes=64K" } },
+        .run = test_no_answer,
+        .data = &(NoAnswer) { "precopy=off,fail-state=running",
+                              REFUSE_RUNNING },
+    },
+    {
+        .path = "hand-over/load-fails/no-return-path",
+        .description = "The same, where a device refuses the state that it "
+                       "has loaded",
+        .pair = { .bandwidth = MiB, .limit = 1000, .dst_starts = true,
+                  .devices = { "precopy=off,stop-bytes=64K" } },
+        .run = test_no_answer,
+        .data = &(NoAnswer) { "precopy=off,fail-call=set-state,"
+                              "fail-call-skip=1,fail-call-count=1",
+                              "dev0: Failed setting device state to STOP" },
     },
     {
         .path = "hand-over/cont-fails",

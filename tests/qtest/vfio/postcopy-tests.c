@@ -169,6 +169,57 @@ static void test_link_breaks_in_package(MigPair *p, const void *data)
     g_assert(!vfio_sim_running(&p->dst));
 }
 
+#define DISK "-blockdev driver=null-co,node-name=disk,read-zeroes=on," \
+             "size=4294967296"
+
+/*
+ * A dirty bitmap of 1 MiB: more than the limit allows in a switchover, and more
+ * than a socket and its peer take
+ */
+static void add_dirty_bitmap(VfioSimVM *vm)
+{
+    int i;
+
+    qtest_qmp_assert_success(vm->qts,
+                             "{ 'execute': 'block-dirty-bitmap-add',"
+                             "  'arguments': { 'node': 'disk', 'name': 'b',"
+                             "                 'granularity': 512 } }");
+    for (i = 0; i < 4; i++) {
+        g_autofree char *out = qtest_hmp(vm->qts, "qemu-io disk "
+                                         "\"write -q -z %dG 1G\"", i);
+
+        g_assert(!strstr(out, "rror"));
+    }
+}
+
+/*
+ * QEMU ends while the migration thread waits in the middle of a bitmap.  The
+ * bitmap goes, and the thread continues.
+ */
+static void test_quit(MigPair *p, const void *data)
+{
+    uint64_t transferred = 0, since = 0;
+    MigReply r;
+
+    add_dirty_bitmap(&p->src);
+    migrate_set_parameter_int(p->src.qts, "max-postcopy-bandwidth", 64 * KiB);
+    pair_migrate(p);
+    PAIR_WAIT(p, r, r.passes >= 2);
+    start_postcopy(p);
+    PAIR_WAIT_WHILE(p, r, reply_going_or_switchover(&r) ||
+                          reply_status_is(&r, "postcopy-device"),
+                    reply_status_is(&r, "postcopy-active"));
+    kill(qtest_pid(p->dst.qts), SIGSTOP);
+    migrate_set_parameter_int(p->src.qts, "max-postcopy-bandwidth", 0);
+    PAIR_WAIT_WHILE(p, r, reply_status_is(&r, "postcopy-active"),
+                    (since = r.ram_transferred == transferred ? since :
+                             r.total_time,
+                     transferred = r.ram_transferred,
+                     r.total_time >= since + 500));
+    vfio_sim_quit(&p->src);
+    kill(qtest_pid(p->dst.qts), SIGCONT);
+}
+
 /* The source discards what the destination has */
 static void test_release_ram(MigPair *p, const void *data)
 {
@@ -206,6 +257,13 @@ static const VfioCase cases[] = {
         .pair = { .bandwidth = BANDWIDTH, .limit = 1, .postcopy_ram = true,
                   .dst_starts = true },
         .run = test_release_ram,
+    },
+    {
+        .path = "postcopy/quit",
+        .description = "The source ends while it sends dirty bitmaps",
+        .pair = { .bandwidth = MiB, .limit = 100, .dirty_bitmaps = true,
+                  .unix_socket = true, .src.args = DISK, .dst.args = DISK },
+        .run = test_quit,
     },
     {
         .path = "postcopy/link-breaks-at-end",

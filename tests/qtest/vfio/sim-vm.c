@@ -70,6 +70,15 @@ static bool event_seen(QTestState *qts, const char *name, QDict *event,
         vm->raised_limit = qdict_get_int(qdict_get_qdict(event, "data"),
                                          "downtime-limit");
         return true;
+    } else if (g_str_equal(name, "VFIO_MIGRATION")) {
+        QDict *data = qdict_get_qdict(event, "data");
+
+        if (g_str_equal(qdict_get_str(data, "device-id"), "dev0")) {
+            pstrcat(vm->states, sizeof(vm->states),
+                    qdict_get_str(data, "device-state"));
+            pstrcat(vm->states, sizeof(vm->states), " ");
+        }
+        return true;
     } else if (g_str_equal(name, "RESUME")) {
         return true;
     }

@@ -42,6 +42,7 @@ typedef struct VfioSimVM {
     uint64_t n_stop;
     char last_reason[32];       /* why the migration does not switch over */
     uint64_t raised_limit;      /* by x-max-downtime-limit */
+    char states[256];           /* of dev0, with migration-events=on */
 } VfioSimVM;
 
 typedef struct VfioSimVMOptions {

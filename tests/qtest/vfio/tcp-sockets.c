@@ -2,8 +2,8 @@
 /*
  * The TCP connections of a process
  *
- * pidfd_getfd(2) makes a copy of another process's descriptor, so that the
- * options of its sockets can be read.
+ * pidfd_getfd(2) makes a copy of another process's descriptor, so that its
+ * sockets can be looked at, and shut down.
  */
 
 #include "qemu/osdep.h"
@@ -21,20 +21,18 @@ static int option(int fd, int level, int name)
     return getsockopt(fd, level, name, &value, &size) ? -1 : value;
 }
 
-static void count(int fd, TcpSockets *sockets)
+static bool connected(int fd)
 {
     struct sockaddr_storage peer;
     socklen_t size = sizeof(peer);
 
-    if (option(fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_TCP ||
-        getpeername(fd, (struct sockaddr *)&peer, &size)) {
-        return;
-    }
-    sockets->connected++;
-    sockets->without_delay += option(fd, IPPROTO_TCP, TCP_NODELAY) > 0;
+    return option(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP &&
+           !getpeername(fd, (struct sockaddr *)&peer, &size);
 }
 
-bool tcp_sockets_count(pid_t pid, TcpSockets *sockets)
+/* Call @visit for a copy @fd of each connection, whose descriptor is @number */
+static bool for_each(pid_t pid, void (*visit)(int number, int fd, void *opaque),
+                     void *opaque)
 {
     g_autofree char *path = g_strdup_printf("/proc/%d/fd", pid);
     g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
@@ -42,7 +40,6 @@ bool tcp_sockets_count(pid_t pid, TcpSockets *sockets)
     bool allowed = true;
     const char *name;
 
-    *sockets = (TcpSockets) { };
     if (!dir || process < 0) {
         allowed = false;
     }
@@ -50,7 +47,9 @@ bool tcp_sockets_count(pid_t pid, TcpSockets *sockets)
         int fd = syscall(SYS_pidfd_getfd, process, atoi(name), 0);
 
         if (fd >= 0) {
-            count(fd, sockets);
+            if (connected(fd)) {
+                visit(atoi(name), fd, opaque);
+            }
             close(fd);
         } else if (errno != EBADF) {
             allowed = false;
@@ -62,9 +61,50 @@ bool tcp_sockets_count(pid_t pid, TcpSockets *sockets)
     return allowed;
 }
 
+static void count(int number, int fd, void *opaque)
+{
+    TcpSockets *sockets = opaque;
+
+    sockets->connected++;
+    sockets->without_delay += option(fd, IPPROTO_TCP, TCP_NODELAY) > 0;
+}
+
+bool tcp_sockets_count(pid_t pid, TcpSockets *sockets)
+{
+    *sockets = (TcpSockets) { };
+    return for_each(pid, count, sockets);
+}
+
+static void find_lowest(int number, int fd, void *opaque)
+{
+    int *lowest = opaque;
+
+    *lowest = MIN(*lowest, number);
+}
+
+static void cut_other(int number, int fd, void *opaque)
+{
+    if (number != *(int *)opaque) {
+        shutdown(fd, SHUT_RDWR);
+    }
+}
+
+bool tcp_sockets_cut(pid_t pid)
+{
+    int lowest = INT_MAX;
+
+    return for_each(pid, find_lowest, &lowest) &&
+           for_each(pid, cut_other, &lowest);
+}
+
 #else
 
 bool tcp_sockets_count(pid_t pid, TcpSockets *sockets)
+{
+    return false;
+}
+
+bool tcp_sockets_cut(pid_t pid)
 {
     return false;
 }

@@ -18,4 +18,10 @@ typedef struct TcpSockets {
  */
 bool tcp_sockets_count(pid_t pid, TcpSockets *sockets);
 
+/*
+ * The network cuts all connections of process @pid but the one with the lowest
+ * descriptor: with multifd, that is the main channel.  False as above.
+ */
+bool tcp_sockets_cut(pid_t pid);
+
 #endif
