@@ -270,7 +270,7 @@ bool mig_acks_check(MigSwitchoverAcks *acks, Error **errp)
                    "that are due: migration.switchover-ack-legacy is %s on the "
                    "source, and has to be so on the destination, which also "
                    "needs the capability switchover-ack and the same devices, "
-                   "with PRE_COPY where those of the source have it",
+                   "with PRE_COPY only where those of the source have it",
                    acks->legacy ? "on" : "off");
         return false;
     }

@@ -20,7 +20,7 @@ from .plan import EASY, MIB, MOMENTS
 
 # Of the error of a cancel that comes too late
 HANDED_OVER = 'has all of the guest'
-YANK = (b'{"exec-oob": "yank", "arguments": {"instances": '
+YANK = (b'{"exec-oob": "yank", "id": "yank", "arguments": {"instances": '
         b'[{"type": "migration"}]}}\n')
 
 
@@ -349,7 +349,7 @@ class Yank(Action):
     """
 
     def act(self):
-        self.run.source.raw.round_trip(YANK)
+        self.run.source.raw.answered(YANK, b'"id": "yank"')
 
 
 class Snapshot(Command):

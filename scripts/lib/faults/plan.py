@@ -305,12 +305,12 @@ KINDS = {
     'system_reset': _command(),
     'limit and cancel': _command(EASY),
     'parameters': _command(EASY),
-    'yank': _yank,
     'savevm': _command(),
     'eject': _eject,
     'postcopy': _postcopy(False),
     'link breaks in postcopy': _postcopy(True),
     'dirty bitmaps': _bitmaps,
+    'yank': _yank,
 }
 
 

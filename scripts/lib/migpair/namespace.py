@@ -81,7 +81,7 @@ class Namespace:
     def set_rate(self, rate, device='lo'):
         """From now on RATE bytes per second leave through DEVICE"""
         # A burst of 1 ms, at least a few times what the kernel hands over at
-        # once: what was queued for a higher rate must fit as well
+        # once: with twice as much, the bucket was stuck when it became slower
         burst = max(rate // 1000, 256 << 10)
         result = run_tool([
             *self.prefix, 'tc', 'qdisc',

@@ -107,6 +107,19 @@ class RawMonitor:
         self.round_trip(b'{"execute": "qmp_capabilities", "arguments": '
                         b'{"enable": ["oob"]}}\n')
 
+    def answered(self, command, mark):
+        """
+        Send a command, and read until what has MARK, which is in its answer;
+        what comes before are events and the like
+        """
+        self.sock.sendall(command)
+        data = b''
+        while mark not in data:
+            more = self.sock.recv(65536)
+            if not more:
+                self.on_close('the monitor closed')
+            data += more
+
     def out_of_band(self, command):
         """
         Send a command that QEMU executes whatever its main loop does; another

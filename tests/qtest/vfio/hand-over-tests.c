@@ -89,12 +89,15 @@ static void test_destination_fails(MigPair *p, const void *data)
     pair_check_runs_on(p, "failed");
 }
 
+#define RAM_SENT "done=1"
+
 /*
  * The channels of multifd end before a device has sent its data, and the main
  * channel does not: the destination notices it while the source sends nothing
  */
 static void test_channels_end(MigPair *p, const void *data)
 {
+    g_autofree char *log = g_build_filename(case_log_dir(), "src-0.log", NULL);
     int64_t start = g_get_monotonic_time();
     bool cut, reported = false;
     MigReply r;
@@ -102,8 +105,12 @@ static void test_channels_end(MigPair *p, const void *data)
     pair_migrate(p);
     PAIR_WAIT(p, r, r.has_remaining && r.passes >= 3);
     vfio_sim_set(&p->src, 0, "hold", "read");
-    pair_set_limit(p, 1000);
+    /* The source may not answer before the device goes on */
+    p->limit = 1000;
+    qtest_qmp_send(p->src.qts, "{ 'execute': 'migrate-set-parameters',"
+                   "  'arguments': { 'downtime-limit': 1000 } }");
     SIM_WAIT(&p->src, 0, "holding", ==, 1);
+    vfio_sim_wait_text(log, RAM_SENT);
     cut = tcp_sockets_cut(qtest_pid(p->src.qts));
     while (cut && !reported) {
         QDict *rsp = migrate_query(p->dst.qts);
@@ -113,6 +120,7 @@ static void test_channels_end(MigPair *p, const void *data)
         vfio_sim_nap(start, "the destination reports an error");
     }
     vfio_sim_set(&p->src, 0, "hold", "none");
+    qobject_unref(qtest_qmp_receive(p->src.qts));
     if (!cut) {
         g_test_skip("another process's sockets cannot be shut down");
         return;
@@ -312,6 +320,7 @@ static const VfioCase cases[] = {
         .description = "The destination fails when multifd's channels end "
                        "too early",
         .pair = { .bandwidth = MiB, .limit = 10, .multifd = true,
+                  .src.args = "-trace ram_save_complete",
                   .devices = { "precopy=off,stop-bytes=64K" } },
         .run = test_channels_end,
     },
