@@ -4,7 +4,7 @@
 
 .PHONY: help configure all build stock sim check check-sim check-kernel \
 	check-bases check-demo check-compat check-libvirt demo-libvirt check-policies \
-	check-faults check-streams check-sanitizers check-mutants \
+	check-faults check-streams check-fuzz check-sanitizers check-mutants \
 	check-series check-bisect lint refresh port export sim-dist dist deb \
 	check-deb demo bench clean distclean
 # One script at a time: each of them uses all processors
@@ -38,6 +38,8 @@ help:
 	@echo '                   runs the guest (FAULTS=--quick: five minutes)'
 	@echo 'make check-streams send damaged streams to QEMUs that wait for a guest'
 	@echo '                   (STREAMS=--quick: a minute)'
+	@echo 'make check-fuzz    look for inputs that harm a destination, with libFuzzer'
+	@echo '                   (FUZZ=--seconds=3600)'
 	@echo 'make check-sanitizers'
 	@echo '                   the tests of the series, failures and damaged streams'
 	@echo '                   with ASan and UBSan, and the VFIO tests with TSan'
@@ -110,6 +112,10 @@ check-faults:
 check-streams:
 	@[ -x /usr/bin/python3 ] || scripts/deps
 	@/usr/bin/python3 scripts/check-streams $(STREAMS)
+
+check-fuzz:
+	@[ -x /usr/bin/python3 ] || scripts/deps
+	@/usr/bin/python3 scripts/check-fuzz $(FUZZ)
 
 check-sanitizers:
 	@scripts/check-sanitizers

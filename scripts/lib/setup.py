@@ -63,7 +63,7 @@ def other_bases():
 
 def build_base(base, say, out=None):
     """The path of a QEMU of another base with the series"""
-    _build(['qemu-system-x86_64'], f'building QEMU {base} with the series', say,
+    run_build(['qemu-system-x86_64'], f'building QEMU {base} with the series', say,
            out, {**os.environ, 'BASE': base})
     return os.path.join(TOP, 'build', base, 'obj', 'qemu-system-x86_64')
 
@@ -81,7 +81,7 @@ def announce(args, say):
         f'1 or 2 for unchanged QEMU; {DISK_GB} GB of disk')
 
 
-def _build(words, what, say, out, env=None):
+def run_build(words, what, say, out, env=None):
     script = os.path.join(TOP, 'scripts', 'build')
     command = ' '.join(['scripts/build'] + words)
     say(f'{what} ({command})')
@@ -94,7 +94,7 @@ def _build(words, what, say, out, env=None):
         raise Failed(f'{command} failed; see its messages above')
 
 
-def _set_sanitizers():
+def set_sanitizers():
     """
     For a QEMU of scripts/build --asan: the simulator's library is loaded before
     that of the sanitizer, and what it finds ends QEMU as a crash does
@@ -122,12 +122,12 @@ def prepare(args, say, out=None, profile=None, stock=True, quick=False):
     STOCK: whether args.stock is needed now.  QUICK: if nothing has been built
     yet, take half the time for it, and do not optimize.
     """
-    _set_sanitizers()
+    set_sanitizers()
     for binary in filter(None, (args.qemu, args.stock,
                                 getattr(args, 'peer', None))):
         _check_qemu(binary)
     if not args.sim:
-        _build(['--only=sim', *SIM_TARGETS], 'building the simulated device',
+        run_build(['--only=sim', *SIM_TARGETS], 'building the simulated device',
                say, out)
         args.sim = os.path.join(TOP, 'build', 'sim')
     args.sim = Simulator(args.sim)
@@ -135,7 +135,7 @@ def prepare(args, say, out=None, profile=None, stock=True, quick=False):
         args.sim.check(profile)
     if not args.qemu:
         options = ['--quick'] if quick and not is_built('obj') else []
-        _build(options + ['qemu-system-x86_64'],
+        run_build(options + ['qemu-system-x86_64'],
                'building QEMU with the series', say, out)
         args.qemu = built('quick' if options else 'obj')
         _check_qemu(args.qemu)
@@ -149,7 +149,7 @@ def build_stock(args, say, out=None):
     if not args.stock:
         quick = is_built('quick') and args.qemu == built('quick')
         options = ['--quick'] if quick else []
-        _build(options + ['--with-stock', 'qemu-system-x86_64'],
+        run_build(options + ['--with-stock', 'qemu-system-x86_64'],
                'building unchanged QEMU, for the comparison', say, out)
         args.stock = built('stock', 'quick' if options else 'obj')
         _check_qemu(args.stock)

@@ -89,7 +89,7 @@ static void test_destination_fails(MigPair *p, const void *data)
     pair_check_runs_on(p, "failed");
 }
 
-#define RAM_SENT "done=1"
+#define RAM_SENT "idstr=ram"
 
 /*
  * The channels of multifd end before a device has sent its data, and the main
@@ -320,7 +320,7 @@ static const VfioCase cases[] = {
         .description = "The destination fails when multifd's channels end "
                        "too early",
         .pair = { .bandwidth = MiB, .limit = 10, .multifd = true,
-                  .src.args = "-trace ram_save_complete",
+                  .src.args = "-trace vmstate_downtime_save",
                   .devices = { "precopy=off,stop-bytes=64K" } },
         .run = test_channels_end,
     },
