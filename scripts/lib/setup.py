@@ -63,8 +63,9 @@ def other_bases():
 
 def build_base(base, say, out=None):
     """The path of a QEMU of another base with the series"""
-    run_build(['qemu-system-x86_64'], f'building QEMU {base} with the series', say,
-           out, {**os.environ, 'BASE': base})
+    run_build(['qemu-system-x86_64'],
+              f'building QEMU {base} with the series', say, out,
+              {**os.environ, 'BASE': base})
     return os.path.join(TOP, 'build', base, 'obj', 'qemu-system-x86_64')
 
 
@@ -128,7 +129,7 @@ def prepare(args, say, out=None, profile=None, stock=True, quick=False):
         _check_qemu(binary)
     if not args.sim:
         run_build(['--only=sim', *SIM_TARGETS], 'building the simulated device',
-               say, out)
+                  say, out)
         args.sim = os.path.join(TOP, 'build', 'sim')
     args.sim = Simulator(args.sim)
     if profile:
@@ -136,7 +137,7 @@ def prepare(args, say, out=None, profile=None, stock=True, quick=False):
     if not args.qemu:
         options = ['--quick'] if quick and not is_built('obj') else []
         run_build(options + ['qemu-system-x86_64'],
-               'building QEMU with the series', say, out)
+                  'building QEMU with the series', say, out)
         args.qemu = built('quick' if options else 'obj')
         _check_qemu(args.qemu)
     if stock:
@@ -150,7 +151,7 @@ def build_stock(args, say, out=None):
         quick = is_built('quick') and args.qemu == built('quick')
         options = ['--quick'] if quick else []
         run_build(options + ['--with-stock', 'qemu-system-x86_64'],
-               'building unchanged QEMU, for the comparison', say, out)
+                  'building unchanged QEMU, for the comparison', say, out)
         args.stock = built('stock', 'quick' if options else 'obj')
         _check_qemu(args.stock)
 
