@@ -5,7 +5,12 @@
 
 #include "qemu/osdep.h"
 #include "qemu/sockets.h"
+#include "standard-headers/linux/virtio_config.h"
+#include "standard-headers/linux/virtio_net.h"
 #include "libqtest.h"
+#include "libqos/malloc-pc.h"
+#include "libqos/pci-pc.h"
+#include "libqos/virtio-pci.h"
 #include "migration/migration-qmp.h"
 #include "vfio-acks/acks.h"
 
@@ -63,14 +68,15 @@ typedef struct FakeDestination {
 } FakeDestination;
 
 static const FakeDestination fake_destinations[] = {
+    /* The first one is that of "wait-unplug", too */
+    { "goodbye", "The destination has closed the return path",
+      8, { 0, 1, 0, 4, 0, 0, 0, 0 }, true },
     { "without-request",
       "The destination sends more switchover acks than are due",
       4, { 0, 7, 0, 0 }, true, true },
     { "wrong-pong",
       "The destination returns a ping that was not sent",
       8, { 0, 2, 0, 4, 0x80, 0, 0, 9 }, true, true },
-    { "goodbye", "The destination has closed the return path",
-      8, { 0, 1, 0, 4, 0, 0, 0, 0 }, true },
     { "too-long", "Received 'SWITCHOVER_ACK' message",
       8, { 0, 7, 0, 4, 0, 0, 0, 1 } },
     { "unknown", "Received invalid message", 4, { 0, 8, 0, 0 } },
@@ -102,10 +108,10 @@ static void *fake_run(void *opaque)
     return NULL;
 }
 
-/* No ack can arrive any more: the migration does not wait for one */
-static void test_fake_destination(MigPair *p, const void *data)
+/* A migration to it fails, and the guest is not stopped */
+static void migrate_to_fake(MigPair *p, const FakeDestination *fake)
 {
-    FakeServer server = { .fake = data };
+    FakeServer server = { .fake = fake };
     struct sockaddr_in addr = { .sin_family = AF_INET,
                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t len = sizeof(addr);
@@ -123,13 +129,66 @@ static void test_fake_destination(MigPair *p, const void *data)
 
     pair_check_runs_on(p, "failed");
     g_assert_cmpuint(p->src.n_stop, ==, 0);
-    if (server.fake->error) {
-        vfio_sim_check_error(&p->src, server.fake->error);
+    if (fake->error) {
+        vfio_sim_check_error(&p->src, fake->error);
     }
     g_thread_join(thread);
     close(fd);
+}
 
-    check_works_again(p, p->opts.devices, !server.fake->before_requests);
+/* No ack can arrive any more: the migration does not wait for one */
+static void test_fake_destination(MigPair *p, const void *data)
+{
+    const FakeDestination *fake = data;
+
+    migrate_to_fake(p, fake);
+    check_works_again(p, p->opts.devices, !fake->before_requests);
+}
+
+/* A network interface that QEMU unplugs for a migration, and one that stays */
+#define STANDBY_SLOT "6"
+#define FAILOVER_PAIR \
+    "-machine q35 -device pcie-root-port,id=root,chassis=1 " \
+    "-netdev hubport,id=net0,hubid=0 -netdev hubport,id=net1,hubid=0 " \
+    "-device virtio-net,id=standby,failover=on,netdev=net0,romfile=," \
+    "bus=pcie.0,addr=" STANDBY_SLOT " " \
+    "-device virtio-net,id=primary,failover_pair_id=standby,netdev=net1," \
+    "romfile=,bus=root"
+
+/* What the guest's driver does, so that the first one is there at all */
+static void start_failover(QTestState *qts)
+{
+    QPCIAddress addr = { .devfn = QPCI_DEVFN(atoi(STANDBY_SLOT), 0) };
+    uint64_t features = 1ULL << VIRTIO_NET_F_STANDBY |
+                        1ULL << VIRTIO_F_VERSION_1;
+    QVirtioPCIDevice *dev;
+    QGuestAllocator alloc;
+    QPCIBus *bus;
+
+    pc_alloc_init(&alloc, qts, ALLOC_NO_FLAGS);
+    bus = qpci_new_pc(qts, &alloc);
+    dev = virtio_pci_new(bus, &addr);
+    g_assert(dev);
+    qvirtio_pci_device_enable(dev);
+    qvirtio_start_device(&dev->vdev);
+    qvirtio_set_features(&dev->vdev,
+                         qvirtio_get_features(&dev->vdev) & features);
+    qvirtio_set_driver_ok(&dev->vdev);
+    qtest_qmp_eventwait(qts, "FAILOVER_NEGOTIATED");
+
+    qos_object_destroy(&dev->obj);
+    qpci_free_pc(bus);
+    alloc_destroy(&alloc);
+}
+
+/*
+ * The guest never lets the interface go.  That is waited for without end, but
+ * not where the migration has failed: then it is 30 s.
+ */
+static void test_wait_unplug(MigPair *p, const void *data)
+{
+    start_failover(p->src.qts);
+    migrate_to_fake(p, data);
 }
 
 void add_answer_tests(void)
@@ -144,6 +203,13 @@ void add_answer_tests(void)
         .pair.devices = { "initial-bytes=64K," STOP_64M ",reinit-bytes=64K,"
                           "reinit-at=none,reinit-flag=once", SMALL },
         .run = test_stale,
+    });
+    ack_case_add((AckVariant) { ACK_LEGACY }, &(VfioCase) {
+        .path = "answer/wait-unplug",
+        .description = "The wait for an unplug ends when the return path does",
+        .pair.src.args = FAILOVER_PAIR,
+        .pair.devices = { "precopy=off" },
+        .run = test_wait_unplug, .data = &fake_destinations[0],
     });
     for (i = 0; i < ARRAY_SIZE(fake_destinations); i++) {
         ack_case_add_as(per_device, "answer", fake_destinations[i].name,

@@ -173,6 +173,11 @@ typedef struct NoAnswer {
     const char *error;          /* that it reports */
 } NoAnswer;
 
+static const NoAnswer refuses_state = {
+    "precopy=off,fail-call=set-state,fail-call-skip=1,fail-call-count=1",
+    "dev0: Failed setting device state to STOP"
+};
+
 /* The source has gone: the guest runs on, and management can see the failure */
 static void test_no_answer(MigPair *p, const void *data)
 {
@@ -348,9 +353,16 @@ static const VfioCase cases[] = {
         .pair = { .bandwidth = MiB, .limit = 1000, .dst_starts = true,
                   .devices = { "precopy=off,stop-bytes=64K" } },
         .run = test_no_answer,
-        .data = &(NoAnswer) { "precopy=off,fail-call=set-state,"
-                              "fail-call-skip=1,fail-call-count=1",
-                              "dev0: Failed setting device state to STOP" },
+        .data = &refuses_state,
+    },
+    {
+        .path = "hand-over/load-fails/no-return-path-multifd",
+        .description = "The same, with multifd",
+        .pair = { .bandwidth = MiB, .limit = 1000, .dst_starts = true,
+                  .multifd = true, .no_return_path = true,
+                  .devices = { "precopy=off,stop-bytes=64K" } },
+        .run = test_no_answer,
+        .data = &refuses_state,
     },
     {
         .path = "hand-over/cont-fails",

@@ -43,8 +43,8 @@ static char *device_props(const MigPairOptions *opts)
 static void set_capabilities(QTestState *qts, const MigPairOptions *opts,
                              const MigSide *side)
 {
-    if (opts->return_path || opts->multifd || opts->dirty_bitmaps ||
-        opts->postcopy_ram || side->switchover_ack) {
+    if (opts->return_path || (opts->multifd && !opts->no_return_path) ||
+        opts->dirty_bitmaps || opts->postcopy_ram || side->switchover_ack) {
         migrate_set_capability(qts, "return-path", true);
     }
     if (side->switchover_ack) {

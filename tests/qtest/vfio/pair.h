@@ -36,6 +36,7 @@ typedef struct MigPairOptions {
     /* Capabilities of both sides, if one of them is needed */
     bool return_path;
     bool multifd;               /* for RAM and the devices */
+    bool no_return_path;        /* else multifd turns it on */
     int channels;               /* of multifd; 0: QEMU's default */
     bool pause_before_switchover;
     bool dirty_bitmaps;         /* which makes postcopy possible */

@@ -21,7 +21,7 @@ bool reply_status_is(const MigReply *r, const char *status)
 bool reply_going(const MigReply *r)
 {
     return reply_status_is(r, "none") || reply_status_is(r, "setup") ||
-           reply_status_is(r, "active");
+           reply_status_is(r, "wait-unplug") || reply_status_is(r, "active");
 }
 
 bool reply_going_or_switchover(const MigReply *r)
@@ -146,7 +146,7 @@ MigReply reply_get(QTestState *qts)
 static int status_rank(const char *status)
 {
     static const char *const order[] = {
-        "none", "setup", "active", "pre-switchover", "device",
+        "none", "setup", "wait-unplug", "active", "pre-switchover", "device",
         "postcopy-device", "postcopy-active", "postcopy-paused", "completed",
         "cancelling", "cancelled", "failed",
     };

@@ -6,7 +6,9 @@
 
 #include "qemu/osdep.h"
 #include "libqtest.h"
+#include "qobject/qdict.h"
 #include "migration/migration-qmp.h"
+#include "vfio/eject.h"
 #include "vfio/tests.h"
 
 /* Stop the migration thread in an exact query, which takes no lock of QEMU */
@@ -125,6 +127,22 @@ static void test_reset(MigPair *p, const void *data)
     check_next_completes(p);
 }
 
+/*
+ * QEMU is not told that the host resets the device, and nothing is left to be
+ * read while the guest runs, which would fail
+ */
+static void test_reset_by_host(MigPair *p, const void *data)
+{
+    wait_64m(p);
+    pair_check_waits(p);
+    vfio_sim_set(&p->src, 0, "reset", "now");
+    pair_check_runs_on(p, "failed");
+    g_assert_cmpuint(p->src.n_stop, ==, 0);
+    vfio_sim_check_error(&p->src, "dev0: the device was reset");
+
+    check_next_completes(p);
+}
+
 static void test_reset_no_precopy(MigPair *p, const void *data)
 {
     wait_64m(p);
@@ -158,14 +176,72 @@ static void test_snapshot(MigPair *p, const void *data)
     pair_check_completes(p);
 }
 
+static void check_no_output(VfioSimVM *vm, const char *command)
+{
+    g_autofree char *output = qtest_hmp(vm->qts, "%s", command);
+
+    g_assert_cmpstr(output, ==, "");
+}
+
+/*
+ * A guest with a device that has no state is not started; the snapshot is as
+ * good as before
+ */
+static void test_loadvm_fails(MigPair *p, const void *data)
+{
+    QDict *rsp;
+
+    check_no_output(&p->src, "savevm a");
+    vfio_sim_set(&p->src, 0, "hold", "write");
+    qtest_qmp_send(p->src.qts, "{ 'execute': 'human-monitor-command',"
+                   "  'arguments': { 'command-line': 'loadvm a' } }");
+    SIM_WAIT(&p->src, 0, "holding", ==, 1);
+    vfio_sim_set(&p->src, 0, "fail-state", "stop");
+    release(p);
+    rsp = qtest_qmp_receive(p->src.qts);
+    g_assert(strstr(qdict_get_str(rsp, "return"),
+                    "dev0: Failed setting device state to STOP"));
+    qobject_unref(rsp);
+    g_assert(!vfio_sim_running(&p->src));
+
+    vfio_sim_set(&p->src, 0, "fail-state", "none");
+    check_no_output(&p->src, "loadvm a");
+    cont(p);
+    vfio_sim_wait_state(&p->src, 0, "running");
+    SIM_CHECK(&p->src, 0, "stream-errors", ==, 0);
+}
+
+typedef struct EjectCase {
+    void (*eject)(QTestState *qts);
+} EjectCase;
+
+static void eject_acpi(QTestState *qts)
+{
+    eject_by_acpi(qts, VFIO_SIM_SLOT_DEV0);
+}
+
+/* The device is the only one below a port or bridge */
+#define BRIDGE_SLOT "5"
+
+static void eject_pcie(QTestState *qts)
+{
+    eject_by_pcie(qts, atoi(BRIDGE_SLOT));
+}
+
+static void eject_shpc(QTestState *qts)
+{
+    eject_by_shpc(qts, atoi(BRIDGE_SLOT), 1);
+}
+
 /* The migration thread is in a call of the device, which must not go away */
 static void test_eject(MigPair *p, const void *data)
 {
+    const EjectCase *c = data;
     MigReply r;
 
     wait_64m(p);
     hold_query(p);
-    vfio_sim_eject_dev0(&p->src);
+    c->eject(p->src.qts);
     SIM_CHECK(&p->src, 0, "holding", ==, 1);
     release(p);
     PAIR_WAIT_WHILE(p, r, reply_going(&r), reply_status_is(&r, "failed"));
@@ -178,6 +254,18 @@ static void test_eject(MigPair *p, const void *data)
 }
 
 #define DEVICE "initial-bytes=1M," STOP_64M
+
+/* A disk that can have snapshots, which are gone with QEMU */
+#define SNAPSHOT_DISK \
+    "-drive if=none,id=disk,file=null-co://,format=raw,snapshot=on"
+
+/* Without these globals the devices below them are ejected by ACPI */
+#define PCIE_PORT "-machine q35 " \
+    "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off " \
+    "-device pcie-root-port,id=root,chassis=1,addr=" BRIDGE_SLOT
+#define SHPC_BRIDGE \
+    "-global PIIX4_PM.acpi-pci-hotplug-with-bridge-support=off " \
+    "-device pci-bridge,id=bridge,chassis_nr=1,shpc=on,addr=" BRIDGE_SLOT
 
 static const VfioCase cases[] = {
     {
@@ -242,6 +330,13 @@ static const VfioCase cases[] = {
         .run = test_reset,
     },
     {
+        .path = "session/reset/by-host",
+        .description = "The same, if the host resets the device",
+        .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT,
+                  .devices = { DEVICE } },
+        .run = test_reset_by_host,
+    },
+    {
         .path = "session/reset/no-precopy",
         .description = "A device without PRE_COPY does not mind it",
         .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT,
@@ -262,6 +357,25 @@ static const VfioCase cases[] = {
         .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT,
                   .devices = { DEVICE } },
         .run = test_eject,
+        .data = &(EjectCase) { eject_acpi },
+    },
+    {
+        .path = "session/eject/pcie",
+        .description = "The same, below a PCIe port",
+        .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT,
+                  .devices = { DEVICE }, .device_props = ",bus=root",
+                  .src.args = PCIE_PORT, .dst.args = PCIE_PORT },
+        .run = test_eject,
+        .data = &(EjectCase) { eject_pcie },
+    },
+    {
+        .path = "session/eject/shpc",
+        .description = "The same, below a bridge with a hotplug controller",
+        .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT,
+                  .devices = { DEVICE }, .device_props = ",bus=bridge,addr=1",
+                  .src.args = SHPC_BRIDGE, .dst.args = SHPC_BRIDGE },
+        .run = test_eject,
+        .data = &(EjectCase) { eject_shpc },
     },
     {
         .path = "session/snapshot",
@@ -269,6 +383,13 @@ static const VfioCase cases[] = {
         .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT,
                   .devices = { DEVICE } },
         .run = test_snapshot,
+    },
+    {
+        .path = "session/loadvm-fails",
+        .description = "loadvm fails when a device refuses its state",
+        .pair.devices = { "initial-bytes=64K,stop-bytes=64K" },
+        .pair.src.args = SNAPSHOT_DISK,
+        .run = test_loadvm_fails,
     },
 };
 

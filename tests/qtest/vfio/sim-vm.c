@@ -11,6 +11,7 @@
 #include "migration/bootfile.h"
 #include "migration/migration-util.h"
 #include "vfio/case-dir.h"
+#include "vfio/eject.h"
 #include "vfio/sim-kernel.h"
 #include "vfio/sim-vm.h"
 
@@ -19,11 +20,6 @@
 
 /* For libqtest, which takes the command to run from the environment */
 #define ENV_COMMAND "QTEST_VFIO_SIM_COMMAND"
-
-/* The pc machine's PCI hotplug controller, and the slot of dev0 */
-#define ACPI_PCIHP_EJECT 0xae08
-#define ACPI_PCIHP_SEL 0xae10
-#define SLOT_DEV0 2
 
 /* The file descriptors that the simulator provides */
 #define FD_IOMMUFD 100
@@ -286,16 +282,10 @@ void vfio_sim_quit(VfioSimVM *vm)
     vm->n_devices = 0;
 }
 
-void vfio_sim_eject_dev0(VfioSimVM *vm)
-{
-    qtest_outl(vm->qts, ACPI_PCIHP_SEL, 0);
-    qtest_outl(vm->qts, ACPI_PCIHP_EJECT, 1 << SLOT_DEV0);
-}
-
 void vfio_sim_unplug_dev0(VfioSimVM *vm)
 {
     qtest_qmp_device_del_send(vm->qts, "dev0");
-    vfio_sim_eject_dev0(vm);
+    eject_by_acpi(vm->qts, VFIO_SIM_SLOT_DEV0);
     qtest_qmp_eventwait(vm->qts, "DEVICE_DELETED");
 }
 

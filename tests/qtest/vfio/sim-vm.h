@@ -25,6 +25,9 @@
 
 #define VFIO_SIM_MAX_DEVICES 4
 
+/* Where QEMU puts dev0 on bus 0 of the machine "pc", the default here */
+#define VFIO_SIM_SLOT_DEV0 2
+
 typedef struct VfioSimDevice {
     VFIOSimControl *control;    /* with the library */
     char *sysfs;                /* with the module: the device's directory */
@@ -70,9 +73,6 @@ bool vfio_sim_running(VfioSimVM *vm);
 
 /* Wait until VFIO_SIM_GUEST_DIRTY writes to memory */
 void vfio_sim_wait_guest_writes(VfioSimVM *vm);
-
-/* The guest ejects dev0, whether it was asked to or not */
-void vfio_sim_eject_dev0(VfioSimVM *vm);
 
 /* Unplug dev0.  The guest does not react, so this ejects the device. */
 void vfio_sim_unplug_dev0(VfioSimVM *vm);

@@ -207,17 +207,41 @@ static void test_multifd_slow(MigPair *p, const void *data)
     pair_check_completes(p);
 }
 
+/* Nothing logs what the last device writes */
 static void test_dma_untracked(MigPair *p, const void *data)
 {
-    SIM_WAIT(&p->src, 0, "dma-pages-written", >=, 2048);
+    int dev = p->src.n_devices - 1;
+
+    SIM_WAIT(&p->src, dev, "dma-pages-written", >=, 2048);
     pair_migrate(p);
     pair_check_completes(p);
-    SIM_CHECK(&p->dst, 0, "dma-verified", >=, 512);
+    SIM_CHECK(&p->dst, dev, "dma-verified", >=, 512);
 }
 
 static void test_realize(MigPair *p, const void *data)
 {
     g_assert(vfio_sim_running(&p->src));
+}
+
+/* It needs what this kernel does not have */
+static void test_cpr_exec_blocked(MigPair *p, const void *data)
+{
+    QDict *rsp = qtest_qmp(p->src.qts,
+                           "{ 'execute': 'migrate-set-parameters',"
+                           "  'arguments': { 'mode': 'cpr-exec',"
+                           "    'cpr-exec-command': [ 'false' ] } }");
+    bool known = !qdict_haskey(rsp, "error");
+
+    qobject_unref(rsp);
+    if (!known) {
+        g_test_skip("this QEMU has no cpr-exec");
+        return;
+    }
+    rsp = qtest_qmp_assert_failure_ref(p->src.qts, "{ 'execute': 'migrate',"
+                                       "  'arguments': { 'uri': %s } }",
+                                       "file:/dev/null");
+    g_assert(strstr(qdict_get_str(rsp, "desc"), "IOMMU_IOAS_CHANGE_PROCESS"));
+    qobject_unref(rsp);
 }
 
 #define DMA_DEVICE \
@@ -335,6 +359,15 @@ static const VfioCase cases[] = {
         .run = test_dma_untracked,
     },
     {
+        .path = "dma/mixed",
+        .description = "The same, beside one whose IOMMU logs",
+        .pair = { .bandwidth = BANDWIDTH, .limit = 30000,
+                  .devices = { "stop-bytes=1M,dirty-log=iommu",
+                               DMA_DEVICE "off" },
+                  .device_props = ",enable-migration=on" },
+        .run = test_dma_untracked,
+    },
+    {
         .path = "multifd-queue/small",
         .description = "The source waits for a device that does not load",
         .pair = { .bandwidth = GiB, .limit = 10000, .multifd = true,
@@ -366,6 +399,13 @@ static const VfioCase cases[] = {
                   .devices = { STOP_64M },
                   .iommufd_props = ",change-process=off" },
         .run = test_realize,
+    },
+    {
+        .path = "realize/cpr-exec",
+        .description = "The mode cpr-exec is refused with such a kernel",
+        .pair = { .devices = { STOP_64M },
+                  .iommufd_props = ",change-process=off" },
+        .run = test_cpr_exec_blocked,
     },
 };
 

@@ -22,6 +22,12 @@ static const char *const names_fail_state[] = {
     [VFIO_SIM_STATES] = NULL
 };
 
+static const char *const names_reset[] = {
+    [VFIO_SIM_RESET_NONE] = "none",
+    [VFIO_SIM_RESET_NOW] = "now",
+    [VFIO_SIM_RESET_NOW + 1] = NULL
+};
+
 static const char *const names_hold[] = {
     STATE_NAMES,
     [VFIO_SIM_HOLD_READ] = "read",
@@ -287,6 +293,8 @@ const VFIOSimAttribute vfio_sim_attributes[] = {
           .doc = "most bytes that one read of the data returns"),
     LIMIT("write-max", write_max, "unlimited", .min = 1,
           .doc = "most bytes that one write of the data takes"),
+    ENUM("reset", reset, names_reset, EFFECT(RESET),
+         .doc = "reset the device when the key is set, as the host can"),
 
     ENUM("hold", hold, names_hold, GROUP("Holding"),
          .doc = "entering this state, or this call, waits until changed"),

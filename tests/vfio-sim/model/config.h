@@ -100,6 +100,12 @@ enum {
     VFIO_SIM_ERRNOS,
 };
 
+/* When the host resets the device */
+enum {
+    VFIO_SIM_RESET_NONE,
+    VFIO_SIM_RESET_NOW,
+};
+
 /* Values of "hold" beyond the states */
 enum {
     VFIO_SIM_HOLD_NONE = 0,
@@ -161,6 +167,7 @@ typedef struct VFIOSimConfig {
     uint32_t fail_errno;
     uint64_t read_max;
     uint64_t write_max;
+    uint32_t reset;
     uint32_t hold;
 } VFIOSimConfig;
 
@@ -179,6 +186,7 @@ enum {
     VFIO_SIM_EFFECT_REINIT_EVERY = 1 << 7,
     VFIO_SIM_EFFECT_REFILL = 1 << 8,
     VFIO_SIM_EFFECT_FAIL_CALL = 1 << 9,
+    VFIO_SIM_EFFECT_RESET = 1 << 10,
 };
 
 void vfio_sim_config_default(VFIOSimConfig *cfg);

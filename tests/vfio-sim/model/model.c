@@ -151,6 +151,9 @@ int vfio_sim_configure(VFIOSim *s, uint64_t now, const VFIOSimConfig *cfg,
         s->reinit_now = cfg->reinit_at == VFIO_SIM_REINIT_NOW;
     }
     vfio_sim_reinit_armed(s, now);
+    if (effects & VFIO_SIM_EFFECT_RESET && cfg->reset == VFIO_SIM_RESET_NOW) {
+        vfio_sim_reset(s, now);
+    }
     if (effects & VFIO_SIM_EFFECT_DMA) {
         return vfio_sim_dma_setup(s, now);
     }

@@ -183,6 +183,25 @@ static void test_reset(void)
     CHECK_EQ(counter(s, "resets"), 3);
 }
 
+static void test_reset_key(void)
+{
+    VFIOSim *s = device_in_state("", VFIO_SIM_PRE_COPY);
+
+    set_key(s, 0, "reset=none");
+    CHECK_EQ(state_of(s), VFIO_SIM_PRE_COPY);
+    set_key(s, 0, "reset=now");
+    CHECK_EQ(state_of(s), VFIO_SIM_RUNNING);
+    CHECK_EQ(session_of(s), 0);
+
+    /* Another key does not reset it again */
+    CHECK_EQ(vfio_sim_set_state(s, 0, VFIO_SIM_PRE_COPY), 0);
+    set_key(s, 0, "stop-bytes=1M");
+    CHECK_EQ(state_of(s), VFIO_SIM_PRE_COPY);
+    set_key(s, 0, "reset=now");
+    CHECK_EQ(state_of(s), VFIO_SIM_RUNNING);
+    CHECK_EQ(counter(s, "resets"), 2);
+}
+
 static void test_stop_without_precopy(void)
 {
     VFIOSim *s = device("initial-bytes=1M reinit-at=pre-copy");
@@ -209,6 +228,8 @@ static const TapCase cases[] = {
     TAP_CASE("latency", test_latency, "each state has its own latency"),
     TAP_CASE("reset", test_reset,
              "a reset leaves ERROR, ends the session, and is counted"),
+    TAP_CASE("reset-key", test_reset_key,
+             "the key resets it each time that it is set"),
     TAP_CASE("stop-without-precopy", test_stop_without_precopy,
              "from STOP to STOP_COPY all initial data is unread"),
 };
