@@ -21,7 +21,7 @@
  * @sent: the latest request that was put into the stream, or 0
  * @answered: the latest request that was answered, or 0
  * @seen: made a request in the current query
- * @active: made a request in the last complete query
+ * @active: made a request in the last complete query, or in the current one
  */
 typedef struct AckDevice {
     char *name;

@@ -17,10 +17,10 @@
  * migration thread calls into VFIO devices without the BQL, and the destination
  * expects their state.
  *
- * Returns false if the caller is to unplug @dev now.  Otherwise the migration
- * fails, with an error that names the device, and @dev is unplugged when the
- * migration has been cleaned up.  For the guest it is gone; device_add finds
- * its place taken until then.
+ * Returns false if the caller is to unplug @dev now.  Otherwise @dev is
+ * unplugged when the migration has been cleaned up.  For the guest it is gone;
+ * device_add finds its place taken until then.  Before the switchover the
+ * migration fails, with an error that names the device; later it goes on.
  *
  * Inside the BQL, in a vCPU thread or the main thread.  Does not wait.
  */
