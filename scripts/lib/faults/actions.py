@@ -152,6 +152,13 @@ class DestinationStateFails(StateFails):
     side = 'destination'
 
 
+class DeviceReset(DeviceFails):
+    """QEMU is not told of it"""
+
+    def act(self):
+        self.device('source').set('reset', 'now')
+
+
 class Short(Action):
     completes = True
 
@@ -454,6 +461,7 @@ ACTIONS = {
     'yank': Yank,
     'savevm': Snapshot,
     'eject': Eject,
+    'host resets a device': DeviceReset,
 }
 
 

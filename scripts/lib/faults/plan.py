@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Which cases there are.  Case number N of a seed is always the same: its kind is
-the Nth of the list KINDS, again and again, and all else is drawn from a random
-generator that seed and number start.
+Which cases there are.  Case number N of a seed is always the same, as long as
+nothing here changes: its kind is the Nth of the list KINDS, again and again, and
+all else is drawn from a random generator that seed and number start.
 """
 
 import random
@@ -275,6 +275,12 @@ def _bitmaps(rng):
                    'postcopy': rng.random() < 0.7}, rng.choice(EASY)
 
 
+def _device_reset(rng):
+    """While the guest runs: QEMU finds it when it reads from the device"""
+    setup = _setup(rng)
+    return setup, {}, _moment(rng, setup, ['query', *EASY])
+
+
 def _none(rng):
     return _setup(rng), {}, None
 
@@ -311,6 +317,7 @@ KINDS = {
     'link breaks in postcopy': _postcopy(True),
     'dirty bitmaps': _bitmaps,
     'yank': _yank,
+    'host resets a device': _device_reset,
 }
 
 

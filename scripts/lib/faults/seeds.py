@@ -9,13 +9,11 @@ import struct
 
 from migpair import Device, Failed, Machine
 
-from .oracle import running, wait
-from .wire import Wire
+from .recording import record
 
 # Keys of the simulated device, with little data
 DEVICE = 'initial-bytes=256,dirty-bytes=256,stop-bytes=256'
 MEMORY = 16 << 20
-ENDS = 30
 
 SECTION, BUFFER, SWITCHOVER = 0, 1, 2
 NAME = rb'0000:00:[0-9a-f]{2}\.0/vfio'
@@ -74,27 +72,16 @@ def _migrate(sess, args, multifd):
     nodes = [Machine(sess, args.qemu, name, [Device(**keys)], sim=args.sim,
                      incoming=name == 'destination', memory=MEMORY,
                      log_name=name) for name in ('source', 'destination')]
-    wire = None
     try:
-        source, destination = nodes
         for node in nodes if multifd else ():
             node.set_capabilities('multifd')
-        destination.cmd('migrate-incoming', uri='tcp:127.0.0.1:0')
-        address = destination.cmd('query-migrate')['socket-address'][0]
-        wire = Wire(int(address['port']), 'record')
-        source.cmd('migrate-set-parameters', downtime_limit=20000)
-        source.cmd('migrate', uri=f'tcp:127.0.0.1:{wire.port}')
-        if not wait(lambda: running(destination), ENDS):
-            raise Failed('the migration to record does not end')
-        return [bytes(c) for c in wire.recorded]
+        return [bytes(c) for c in record(*nodes).recorded]
     finally:
         for node in nodes:
             node.close()
-        if wire:
-            wire.close()
 
 
-def record(sess, args, path):
+def write(sess, args, path):
     """Write the inputs to PATH"""
     main = list(_sections(_migrate(sess, args, False)[0]))
     channels = _migrate(sess, args, True)

@@ -113,12 +113,7 @@ class RawMonitor:
         what comes before are events and the like
         """
         self.sock.sendall(command)
-        data = b''
-        while mark not in data:
-            more = self.sock.recv(65536)
-            if not more:
-                self.on_close('the monitor closed')
-            data += more
+        self._receive(lambda data: mark in data)
 
     def out_of_band(self, command):
         """
@@ -127,15 +122,17 @@ class RawMonitor:
         """
         self.sock.sendall(command)
 
-    def _reply(self):
-        """One line, in as few steps as can be"""
+    def _receive(self, enough):
+        """Until ENOUGH() is true of it, in as few steps as can be"""
         data = self.sock.recv(65536)
-        while not data.endswith(b'\n'):
+        while not enough(data):
             more = self.sock.recv(65536)
             if not more:
                 self.on_close('the monitor closed')
             data += more
-        return data
+
+    def _reply(self):
+        self._receive(lambda data: data.endswith(b'\n'))
 
     def round_trip(self, command):
         """Nanoseconds that a command takes"""
