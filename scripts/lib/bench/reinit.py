@@ -17,6 +17,8 @@ from .stats import median, spread
 REINIT_DOWNTIME = 0.43
 REINIT_BUSY = 0.67
 FINAL_CHECK_RATIO = 1.10
+# ms by which query-migrate may be wrong about the guest's silence
+DOWNTIME_OFF = 60
 
 # What is compared -> (its name, by how much it should be less)
 VALUES = {
@@ -102,6 +104,11 @@ def judge_busy(bench, rounds):
     left = max(r['on']['unread'] for r in rounds)
     targets.append(Target('REINIT on: initial data that was unread at the '
                           f'stop: {units.size(left)} at most, none', not left))
+    off = max(abs(v['guest'] - v['paused'] - v['qemu'])
+              for r in rounds for v in r.values())
+    targets.append(Target("query-migrate's downtime: off by "
+                          f'{off:.0f} ms at most, at most {DOWNTIME_OFF}',
+                          off <= DOWNTIME_OFF, bench.judged(len(rounds))))
     for column in SWITCH:
         share = medians(rounds, column, 'busy')
         model = scenario.model_share(column == 'on')
