@@ -5,6 +5,7 @@
 
 #include "qemu/osdep.h"
 #include "qemu/sockets.h"
+#include "qemu/thread.h"
 #include "standard-headers/linux/virtio_config.h"
 #include "standard-headers/linux/virtio_net.h"
 #include "libqtest.h"
@@ -86,6 +87,7 @@ static const FakeDestination fake_destinations[] = {
 typedef struct FakeServer {
     const FakeDestination *fake;
     int listen_fd;
+    QemuSemaphore may_answer;
 } FakeServer;
 
 static void *fake_run(void *opaque)
@@ -96,6 +98,7 @@ static void *fake_run(void *opaque)
     int fd = accept(server->listen_fd, NULL, NULL);
 
     g_assert_cmpint(fd, >=, 0);
+    qemu_sem_wait(&server->may_answer);
     g_assert_cmpint(qemu_write_full(fd, fake->answer, fake->len), ==,
                     fake->len);
     if (!fake->stays) {
@@ -108,8 +111,12 @@ static void *fake_run(void *opaque)
     return NULL;
 }
 
-/* A migration to it fails, and the guest is not stopped */
-static void migrate_to_fake(MigPair *p, const FakeDestination *fake)
+/*
+ * A migration to it fails, and the guest is not stopped.  With @status, it
+ * answers when the migration has that.
+ */
+static void migrate_to_fake(MigPair *p, const FakeDestination *fake,
+                            const char *status)
 {
     FakeServer server = { .fake = fake };
     struct sockaddr_in addr = { .sin_family = AF_INET,
@@ -123,9 +130,16 @@ static void migrate_to_fake(MigPair *p, const FakeDestination *fake)
     g_assert(fd >= 0 && !bind(fd, (void *)&addr, sizeof(addr)) &&
              !listen(fd, 1) && !getsockname(fd, (void *)&addr, &len));
     server.listen_fd = fd;
+    qemu_sem_init(&server.may_answer, 0);
     thread = g_thread_new("fake-destination", fake_run, &server);
     uri = g_strdup_printf("tcp:127.0.0.1:%d", ntohs(addr.sin_port));
     migrate_qmp(p->src.qts, NULL, uri, NULL, "{}");
+    if (status) {
+        MigReply r;
+
+        PAIR_WAIT(p, r, reply_status_is(&r, status));
+    }
+    qemu_sem_post(&server.may_answer);
 
     pair_check_runs_on(p, "failed");
     g_assert_cmpuint(p->src.n_stop, ==, 0);
@@ -133,6 +147,7 @@ static void migrate_to_fake(MigPair *p, const FakeDestination *fake)
         vfio_sim_check_error(&p->src, fake->error);
     }
     g_thread_join(thread);
+    qemu_sem_destroy(&server.may_answer);
     close(fd);
 }
 
@@ -141,7 +156,7 @@ static void test_fake_destination(MigPair *p, const void *data)
 {
     const FakeDestination *fake = data;
 
-    migrate_to_fake(p, fake);
+    migrate_to_fake(p, fake, NULL);
     check_works_again(p, p->opts.devices, !fake->before_requests);
 }
 
@@ -188,7 +203,7 @@ static void start_failover(QTestState *qts)
 static void test_wait_unplug(MigPair *p, const void *data)
 {
     start_failover(p->src.qts);
-    migrate_to_fake(p, data);
+    migrate_to_fake(p, data, "wait-unplug");
 }
 
 void add_answer_tests(void)

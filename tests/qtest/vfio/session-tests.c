@@ -128,8 +128,8 @@ static void test_reset(MigPair *p, const void *data)
 }
 
 /*
- * QEMU is not told that the host resets the device, and nothing is left to be
- * read while the guest runs, which would fail
+ * QEMU is not told that the host resets the device, and has nothing to read in
+ * precopy, which would fail: only a query can find it
  */
 static void test_reset_by_host(MigPair *p, const void *data)
 {

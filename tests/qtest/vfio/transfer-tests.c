@@ -232,6 +232,10 @@ static void test_cpr_exec_blocked(MigPair *p, const void *data)
                            "    'cpr-exec-command': [ 'false' ] } }");
     bool known = !qdict_haskey(rsp, "error");
 
+    if (!known) {
+        g_assert(strstr(qdict_get_str(qdict_get_qdict(rsp, "error"), "desc"),
+                        "cpr-exec"));
+    }
     qobject_unref(rsp);
     if (!known) {
         g_test_skip("this QEMU has no cpr-exec");

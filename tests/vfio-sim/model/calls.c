@@ -182,6 +182,7 @@ int vfio_sim_change_state(VFIOSim *s, uint32_t target)
     int ret = vfio_sim_fail_call(s, VFIO_SIM_CALL_SET_STATE);
 
     s->stats.set_state_calls++;
+    s->changing = true;
     while (!ret && s->state != target) {
         /* no way goes on after the arc that begins a session */
         ret = opened ? -EINVAL : next_state(s, target, &next);
@@ -189,6 +190,7 @@ int vfio_sim_change_state(VFIOSim *s, uint32_t target)
             ret = step(s, next, &opened);
         }
     }
+    s->changing = false;
     if (opened) {
         s->hooks.session_begin(s->opaque, ret ? 0 : s->session);
     }

@@ -114,6 +114,7 @@ struct VFIOSim {
     void *opaque;
     uint32_t state;
     uint32_t holding;                   /* calls that "hold" stops now */
+    bool changing;                      /* a call changes the state */
     uint64_t rng;
     uint64_t faults_left;
     uint64_t calls_to_skip;

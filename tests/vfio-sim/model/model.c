@@ -112,6 +112,8 @@ int vfio_sim_configure(VFIOSim *s, uint64_t now, const VFIOSimConfig *cfg,
 {
     bool moved = cfg->dma_base != s->cfg.dma_base ||
                  cfg->dma_size != s->cfg.dma_size;
+    bool reset = effects & VFIO_SIM_EFFECT_RESET &&
+                 cfg->reset == VFIO_SIM_RESET_NOW;
 
     if (moved && s->dma.count &&
         (is_logging(s) || is_saving(s->state))) {
@@ -122,6 +124,10 @@ int vfio_sim_configure(VFIOSim *s, uint64_t now, const VFIOSimConfig *cfg,
         (!cfg->p2p && (s->state == VFIO_SIM_RUNNING_P2P ||
                        s->state == VFIO_SIM_PRE_COPY_P2P))) {
         /* it would be in a state that it does not have */
+        return -EBUSY;
+    }
+    if (reset && s->changing) {
+        /* a reset waits for the end of a state change, and a key does not */
         return -EBUSY;
     }
     vfio_sim_tick(s, now);
@@ -151,7 +157,7 @@ int vfio_sim_configure(VFIOSim *s, uint64_t now, const VFIOSimConfig *cfg,
         s->reinit_now = cfg->reinit_at == VFIO_SIM_REINIT_NOW;
     }
     vfio_sim_reinit_armed(s, now);
-    if (effects & VFIO_SIM_EFFECT_RESET && cfg->reset == VFIO_SIM_RESET_NOW) {
+    if (reset) {
         vfio_sim_reset(s, now);
     }
     if (effects & VFIO_SIM_EFFECT_DMA) {

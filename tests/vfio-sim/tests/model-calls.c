@@ -23,6 +23,7 @@ typedef struct FrontEnd {
     /* At each wait() these are set, unless NULL */
     const char *set_key, *set_value;
     bool reset_in_wait;
+    int set_reset;              /* unless 0; and then what that returned */
     unsigned int waits;
     uint32_t session;           /* that session_begin() was called with */
     uint8_t memory[PAGES][VFIO_SIM_PAGE];
@@ -70,6 +71,10 @@ static int wait(void *opaque, bool state_change)
     if (f->set_key) {
         CHECK_EQ(vfio_sim_set(f->sim, f->now, f->set_key, f->set_value, err,
                               sizeof(err)), 0);
+    }
+    if (f->set_reset) {
+        f->set_reset = vfio_sim_set(f->sim, f->now, "reset", "now", err,
+                                    sizeof(err));
     }
     return f->wait_error;
 }
@@ -213,6 +218,15 @@ static void test_hold(void)
     CHECK_CALLS(f, "running to running-p2p;wait in a state change;"
                    "sleep 5 ms in a state change;running-p2p to stop;");
     CHECK_EQ(counter(f->sim, "holding"), 0);
+
+    /* Not even a reset comes in between */
+    set_key(f->sim, 0, "hold=running");
+    f->set_reset = 1;
+    CHECK_EQ(vfio_sim_change_state(f->sim, VFIO_SIM_RUNNING), 0);
+    CHECK_EQ(f->set_reset, -EBUSY);
+    CHECK_EQ(counter(f->sim, "resets"), 0);
+    f->set_reset = 0;
+    CHECK_EQ(vfio_sim_change_state(f->sim, VFIO_SIM_STOP), 0);
 
     /* Interrupted: the state is not entered. */
     set_key(f->sim, 0, "hold=running");
