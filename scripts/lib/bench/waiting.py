@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a migration costs while it waits, and how soon it acts"""
 
+import math
 import time
 from typing import Any, Dict
 
@@ -91,8 +92,8 @@ def costs(bench, column, devices, busy):
 
 def delays(bench, column):
     """
-    ms until it acts on a limit, on a cancel, on a device that shrinks; None: it
-    does not
+    ms until it acts on a limit, on a cancel, on a device that shrinks; infinite
+    if it does not
     """
     out: Dict[str, Any] = {}
     for what in ('limit', 'cancel', 'shrink'):
@@ -120,9 +121,9 @@ def delays(bench, column):
                               'query-migrate')['status'] == 'cancelled'),
                           ACT_LONGEST, 'nothing happens')
             except Failed:
-                if column == 'series':
+                if column == 'series' or pair.info()['status'] != 'active':
                     raise
-                out[what] = None
+                out[what] = math.inf
                 continue
             out[what] = 1000 * (pair.source.event_time(event) - start)
     return out
@@ -139,7 +140,7 @@ def client_seconds(bench, column):
         except Failed:
             if column == 'series':
                 raise
-            return {'client': None}
+            return {'client': math.inf}
 
 
 def measure(bench):
@@ -187,16 +188,21 @@ def judge(bench, raw):
     target(f'client that doubles the limit: {{:.1f}} s, at most '
            f'{CLIENT_SECONDS}', seconds, seconds <= CLIENT_SECONDS)
     data = {str(name): {'pairs': len(rounds), 'columns': {
-        column: {key: medians(rounds, column, key)
+        column: {key: finite(medians(rounds, column, key))
                  for key in rounds[0].get(column, {})}
         for column in bench.columns}} for name, rounds in raw.items()}
     return {'cases': data}, targets
 
 
+def finite(value):
+    """JSON has no infinity"""
+    return None if value is None or math.isinf(value) else value
+
+
 def delay_text(delays_of, what):
     if not delays_of:
         return '-'
-    ms = delays_of[what]
+    ms = delays_of[what]    # None is for JSON
     return f'not within {ACT_LONGEST} s' if ms is None else f'{ms:.0f} ms'
 
 

@@ -153,10 +153,27 @@ class DestinationStateFails(StateFails):
 
 
 class DeviceReset(DeviceFails):
-    """QEMU is not told of it"""
+    """
+    By the host: QEMU is not told.  With PRE_COPY it loses what the device has
+    sent; without, there is nothing to lose before the switchover.
+    """
+
+    def __init__(self, run, case):
+        super().__init__(run, case)
+        self.completes = not case.setup.precopy
+        self.lost = False
 
     def act(self):
-        self.device('source').set('reset', 'now')
+        device = self.device('source')
+        state = device.get('state')
+        if state in ('running', 'pre-copy'):
+            device.set('reset', 'now')
+            self.lost = state == 'pre-copy'
+
+    def check(self, owner):
+        if self.lost and owner is not self.run.source:
+            raise Problem(ERROR, 'a device was reset in the middle, and the '
+                          'migration has completed')
 
 
 class Short(Action):

@@ -276,7 +276,7 @@ def _bitmaps(rng):
 
 
 def _device_reset(rng):
-    """While the guest runs: QEMU finds it when it reads from the device"""
+    """While the guest runs; QEMU finds it with the next query or read"""
     setup = _setup(rng)
     return setup, {}, _moment(rng, setup, ['query', *EASY])
 

@@ -21,7 +21,10 @@ def listen(machine, stays=False):
 
 
 def record(source, destination):
-    """Migrate the guest of SOURCE; returns the wire, with what it has carried"""
+    """
+    Migrate the guest of SOURCE; returns the wire, with what it has carried.  To
+    be closed behind the machines, whose last words it may still carry.
+    """
     wire = Wire(listen(destination), 'record')
     try:
         source.cmd('migrate-set-parameters', downtime_limit=20000)
@@ -29,6 +32,7 @@ def record(source, destination):
         if not wait(lambda: running(destination), ENDS):
             raise Failed('the migration to record does not end: '
                          + source.cmd('query-migrate')['status'])
-        return wire
-    finally:
+    except BaseException:
         wire.close()
+        raise
+    return wire

@@ -75,10 +75,12 @@ def _migrate(sess, args, multifd):
     try:
         for node in nodes if multifd else ():
             node.set_capabilities('multifd')
-        return [bytes(c) for c in record(*nodes).recorded]
+        wire = record(*nodes)
     finally:
         for node in nodes:
             node.close()
+    wire.close()
+    return [bytes(c) for c in wire.recorded]
 
 
 def write(sess, args, path):
