@@ -8,6 +8,7 @@
 #include "vfio/tests.h"
 
 #define DEVICE "initial-bytes=2M,dirty-bytes=1M,stop-bytes=16M"
+#define STOP_ONLY "precopy=off,stop-bytes=16M"
 
 typedef struct Fault {
     const char *name;
@@ -85,6 +86,32 @@ static void test_config_order(MigPair *p, const void *data)
     vfio_sim_check_error(&p->dst, "dev0: the source does not tell when");
 }
 
+/*
+ * A read in STOP_COPY fails with the error that stands for "no data yet" in
+ * PRE_COPY.  The source must not take it for the end: it would complete, and
+ * without the return path nothing would bring the guest back.
+ */
+static void test_data_end(MigPair *p, const void *data)
+{
+    pair_migrate_to(p, PAIR_LIST(STOP_ONLY));
+    pair_check_runs_on(p, "failed");
+    SIM_CHECK(&p->src, 0, "faults", >=, 1);
+    vfio_sim_check_error(&p->src, "dev0: Failed to save the data");
+
+    vfio_sim_set(&p->src, 0, "fail-call", "none");
+    pair_migrate_to(p, PAIR_LIST(STOP_ONLY));
+    pair_check_completes(p);
+}
+
+static const VfioCase data_end = {
+    .path = "fault/data/end",
+    .description = "ENOMSG in STOP_COPY is an error, not the end of the data",
+    .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT, .no_return_path = true,
+              .devices = { STOP_ONLY ",fail-call=read,fail-call-skip=1,"
+                           "fail-errno=ENOMSG" } },
+    .run = test_data_end,
+};
+
 static const VfioCase config_order = {
     .path = "fault/config-order",
     .description = "x-migration-load-config-after-iter differs between sides",
@@ -100,6 +127,7 @@ void add_fault_tests(void)
     int i;
 
     vfio_case_add(&config_order);
+    vfio_case_add(&data_end);
 
     for (i = 0; i < ARRAY_SIZE(faults); i++) {
         const Fault *f = &faults[i];
