@@ -10,4 +10,12 @@ postcopy.py what happens in postcopy
 case.py     run one case
 oracle.py   what must be true after it
 report.py   the table of results
+pool.py     run cases beside each other
+
+What scripts/check-streams sends, and scripts/check-fuzz begins with:
+
+recording.py     the bytes of a real migration
+stream.py        damages of them
+device_state.py  what no source may say of device state over multifd
+seeds.py         inputs of the fuzz targets
 """
