@@ -9,6 +9,7 @@
 
 #define DEVICE "initial-bytes=2M,dirty-bytes=1M,stop-bytes=16M"
 #define STOP_ONLY "precopy=off,stop-bytes=16M"
+#define LARGE "precopy=off,stop-bytes=256M"
 
 typedef struct Fault {
     const char *name;
@@ -76,6 +77,30 @@ static void test_fault(MigPair *p, const void *data)
 }
 
 /*
+ * A device of the destination fails long before all has been sent.  That ends
+ * the migration, though without the return path nobody tells the source.
+ */
+static void test_load_early(MigPair *p, const void *data)
+{
+    pair_migrate_to(p, PAIR_LIST(LARGE ",fail-write-after=1M"));
+    pair_check_runs_on(p, "failed");
+    SIM_CHECK(&p->src, 0, "read-bytes", <, 256 * MiB);
+    vfio_sim_check_error(&p->dst, "dev0: writing state buffer");
+
+    vfio_sim_set(&p->src, 0, "read-rate", "unlimited");
+    pair_migrate(p);
+    pair_check_completes(p);
+}
+
+static const VfioCase load_early = {
+    .path = "fault/load/early-multifd",
+    .description = "The source does not send what cannot be loaded any more",
+    .pair = { .bandwidth = GiB, .limit = 5000, .multifd = true,
+              .no_return_path = true, .devices = { LARGE ",read-rate=128M" } },
+    .run = test_load_early,
+};
+
+/*
  * The destination waits for a message with which the source tells it to load
  * the PCI configuration, and the source does not send it.
  */
@@ -128,6 +153,7 @@ void add_fault_tests(void)
 
     vfio_case_add(&config_order);
     vfio_case_add(&data_end);
+    vfio_case_add(&load_early);
 
     for (i = 0; i < ARRAY_SIZE(faults); i++) {
         const Fault *f = &faults[i];

@@ -276,6 +276,38 @@ static void test_cancel_connect(MigPair *p, const void *data)
     close(fd);
 }
 
+/* The same of the second channel of a migration that has begun */
+static void test_cancel_preempt(MigPair *p, const void *data)
+{
+    g_autofree char *path = g_strdup_printf("%s/full", case_dir());
+    g_autofree char *uri = g_strdup_printf("unix:%s", path);
+    int client, late, fd = full_socket(path, &client);
+    MigReply r;
+    char byte;
+
+    migrate_set_capability(p->src.qts, "postcopy-preempt", true);
+    migrate_set_parameter_int(p->src.qts, "max-bandwidth", KiB);
+    migrate_qmp(p->src.qts, NULL, uri, NULL, "{}");
+    close(accept(fd, NULL, NULL));
+    PAIR_WAIT(p, r, reply_status_is(&r, "active"));
+    migrate_cancel(p->src.qts);
+    pair_check_runs_on(p, "cancelled");
+
+    close(accept(fd, NULL, NULL));
+    late = accept(fd, NULL, NULL);
+    g_assert_cmpint(late, >=, 0);
+    g_assert_cmpint(read(late, &byte, 1), ==, 0);
+    pair_check_runs_on(p, "cancelled");
+
+    migrate_set_capability(p->src.qts, "postcopy-preempt", false);
+    migrate_set_parameter_int(p->src.qts, "max-bandwidth", 0);
+    pair_migrate(p);
+    pair_check_completes(p);
+    close(late);
+    close(client);
+    close(fd);
+}
+
 static const VfioCase cases[] = {
     {
         .path = "hand-over/cancel",
@@ -383,6 +415,13 @@ static const VfioCase cases[] = {
         .pair = { .bandwidth = MiB, .limit = 1000,
                   .devices = { "precopy=off,stop-bytes=64K" } },
         .run = test_cancel_connect,
+    },
+    {
+        .path = "hand-over/cancel-preempt",
+        .description = "The same with the preempt channel of an old machine",
+        .pair = { .bandwidth = BANDWIDTH, .limit = LIMIT, .postcopy_ram = true,
+                  .src.args = "-global migration.x-preempt-pre-7-2=on" },
+        .run = test_cancel_preempt,
     },
     {
         .path = "hand-over/cancel-stuck",

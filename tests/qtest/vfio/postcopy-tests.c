@@ -22,6 +22,28 @@ static void start_postcopy(MigPair *p)
                              "'migrate-start-postcopy' }");
 }
 
+/* The source of QEMU 10.0 does not wait until the destination has the guest */
+static MigReply hand_over(MigPair *p)
+{
+    int64_t start = g_get_monotonic_time();
+    bool loads;
+    MigReply r;
+
+    start_postcopy(p);
+    PAIR_WAIT_WHILE(p, r, reply_going_or_switchover(&r) ||
+                          reply_status_is(&r, "postcopy-device"),
+                    reply_status_is(&r, "postcopy-active"));
+    do {
+        QDict *rsp = qtest_qmp_assert_success_ref(p->dst.qts, "{ 'execute': "
+                                                  "'query-status' }");
+
+        loads = g_str_equal(qdict_get_str(rsp, "status"), "inmigrate");
+        qobject_unref(rsp);
+        vfio_sim_nap(start, "the destination has the guest");
+    } while (loads);
+    return r;
+}
+
 static void break_link(MigPair *p)
 {
     qtest_qmp_assert_success(p->src.qts, "{ 'execute': 'yank', 'arguments': "
@@ -43,10 +65,7 @@ static void hold_completion(MigPair *p)
     migrate_set_parameter_int(p->src.qts, "max-postcopy-bandwidth", SLOW);
     pair_migrate(p);
     PAIR_WAIT(p, r, r.ram_transferred);
-    start_postcopy(p);
-    PAIR_WAIT_WHILE(p, r, reply_going_or_switchover(&r) ||
-                          reply_status_is(&r, "postcopy-device"),
-                    reply_status_is(&r, "postcopy-active"));
+    r = hand_over(p);
     g_assert_cmpuint(r.ram_remaining, >, 0);
 
     kill(qtest_pid(p->dst.qts), SIGSTOP);
@@ -206,10 +225,7 @@ static void test_quit(MigPair *p, const void *data)
     migrate_set_parameter_int(p->src.qts, "max-postcopy-bandwidth", 64 * KiB);
     pair_migrate(p);
     PAIR_WAIT(p, r, r.passes >= 2);
-    start_postcopy(p);
-    PAIR_WAIT_WHILE(p, r, reply_going_or_switchover(&r) ||
-                          reply_status_is(&r, "postcopy-device"),
-                    reply_status_is(&r, "postcopy-active"));
+    hand_over(p);
     kill(qtest_pid(p->dst.qts), SIGSTOP);
     migrate_set_parameter_int(p->src.qts, "max-postcopy-bandwidth", 0);
     PAIR_WAIT_WHILE(p, r, reply_status_is(&r, "postcopy-active"),
