@@ -9,7 +9,7 @@ import re
 import struct
 from typing import Optional
 
-from .stream import MULTIFD_MAGIC
+from .stream import MULTIFD_MAGIC, Open
 
 # MultiFDInit_t, the first bytes of a channel
 INIT_SIZE = 64
@@ -122,7 +122,7 @@ def damages(recording):
     yield ('a configuration that is none', sent(data, config.but(data=bytes(64))),
            'expected FLAG_DEV_CONFIG_STATE')
     yield ('device state before the devices', [
-        main[:MAIN_HEADER], first[:INIT_SIZE] + data.pack(),
+        Open(main[:MAIN_HEADER]), first[:INIT_SIZE] + data.pack(),
         *(c[:INIT_SIZE] for c in others)],
         'got device state packet but not doing multifd transfer')
     at = main.rindex(SWITCHOVER_START)
