@@ -20,6 +20,9 @@ from .wire import Wire
 MEMORY = 128 << 20
 # Seconds in which a migration ends, and in which it does after a cancel
 ENDS, CANCELLED = 30, 10
+# ms that a switchover may take, more than any does: over 30 s at 1 Mbit/s.  The
+# monitor does not answer in it (s).
+LIMIT, ANSWERS = 60000, 90
 ENDED = ('completed', 'failed', 'cancelled', postcopy.PAUSED)
 # Bytes that the second half of many migrations may take.  What one of them
 # allocates is more than a hundredth of it.
@@ -38,6 +41,9 @@ class Node(Machine):
 
     # It was ended on purpose
     killed = False
+
+    def cmd(self, command, timeout=ANSWERS, **arguments):
+        return super().cmd(command, timeout, **arguments)
 
     def kill(self):
         self.killed = True
@@ -134,7 +140,7 @@ class Run:
         node.set_capabilities(*[n for n, on in (
             ('multifd', setup.multifd), ('return-path', setup.return_path),
             ('switchover-ack', setup.acks != 'off'), ('events', True)) if on])
-        node.cmd('migrate-set-parameters', downtime_limit=20000)
+        node.cmd('migrate-set-parameters', downtime_limit=LIMIT)
         return node
 
     def migrate(self, source, destination, **wire):
@@ -233,7 +239,7 @@ class Run:
             action.end()
             if self.status(source) not in ENDED:
                 with contextlib.suppress(Failed):
-                    source.cmd('migrate-set-parameters', downtime_limit=20000)
+                    source.cmd('migrate-set-parameters', downtime_limit=LIMIT)
         action.end()
         self.wait_end(source, action)
         action.end()
@@ -375,7 +381,7 @@ class Run:
         new = self.node(name, True, len(owner.controls))
         for control in owner.controls:
             control.set('hold', 'none')
-        owner.cmd('migrate-set-parameters', downtime_limit=20000,
+        owner.cmd('migrate-set-parameters', downtime_limit=LIMIT,
                   max_bandwidth=1 << 30)
         try:
             self.migrate(owner, new)
@@ -401,8 +407,12 @@ class Run:
         return new
 
     def close(self):
+        for node in self.nodes:
+            if node.alive():
+                node.kill()
+        # None of them waits for an answer any more
         for client in self.clients:
-            client.going = False
+            client.close()
         for node in self.nodes:
             node.close()
         if self.wire:
@@ -426,7 +436,7 @@ def cycles(sess, tools, setup, count):
             destination = this.node(f'destination-{i}', True)
             if i % 2:
                 destination.controls[0].set('fail-call', 'write')
-                source.cmd('migrate-set-parameters', downtime_limit=20000)
+                source.cmd('migrate-set-parameters', downtime_limit=LIMIT)
             this.migrate(source, destination)
             if i % 2:
                 wait(lambda: this.ended(source), ENDS)

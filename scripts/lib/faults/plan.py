@@ -175,7 +175,7 @@ def _wire(how):
             rate = rng.choice((125_000, *[1_000_000] * 7, *[20_000_000] * 8))
             # Else a case takes minutes
             small = replace(_setup(rng), devices=1, initial=MIB // 4,
-                            stop=MIB // 4)
+                            stop=MIB // 4, dma=False)
             return small, {'rate': rate}, None
         return _setup(rng), options, None
     return draw

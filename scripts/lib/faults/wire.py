@@ -46,6 +46,11 @@ class Wire:
         self._released = threading.Event()
         self._sockets = []
         self._listener = socket.create_server(('127.0.0.1', 0), backlog=64)
+        if how == 'slow':
+            # Else it takes megabytes at once, which then are on their way for
+            # longer than all that follows
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF,
+                                      CHUNK)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
 
