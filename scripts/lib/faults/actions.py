@@ -240,7 +240,7 @@ class WireFails(Action):
             self.run.wire_options = {'how': 'slow',
                                      'rate': self.options['rate']}
             self.completes = True
-            self.patience = 120
+            self.patience = 240
             return
         self.ends = how != 'stall'
         channel, after = break_at(self.case)
