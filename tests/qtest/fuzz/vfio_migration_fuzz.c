@@ -163,11 +163,23 @@ static int load_own(QEMUFile *f, void *opaque, int version_id)
     return ret;
 }
 
+static QemuThread ender;
+static bool ender_started;
+
+static void *end_channels(void *opaque)
+{
+    qemu_loadvm_state_buffers_end();
+    return NULL;
+}
+
 /* The main channel has ended, and then the others do: a load thread may wait */
 static void own_ended(void *opaque)
 {
-    if (qemu_loadvm_sections_ended() && !qemu_loadvm_state_buffers_ended()) {
-        qemu_loadvm_state_buffers_end();
+    if (qemu_loadvm_sections_ended() && !ender_started) {
+        ender_started = true;
+        /* As a channel does; it waits until all have been told of this */
+        qemu_thread_create(&ender, "channel", end_channels, NULL,
+                           QEMU_THREAD_JOINABLE);
     }
 }
 
@@ -206,6 +218,10 @@ static void fuzz(QTestState *s, const unsigned char *data, size_t size)
     ms->capabilities[MIGRATION_CAPABILITY_MULTIFD] = with_multifd;
     qemu_loadvm_state(mis->from_src_file, &err);
     error_free(err);
+    if (ender_started) {
+        qemu_thread_join(&ender);
+        ender_started = false;
+    }
     ms->capabilities[MIGRATION_CAPABILITY_MULTIFD] = false;
     migration_incoming_state_destroy();
 
