@@ -40,6 +40,8 @@ class Recording:
     acks: bool = False
     # What the destination has answered: (bytes that it had received, answer)
     answers: List[Tuple[int, bytes]] = field(default_factory=list)
+    # The damages that are always made: (what was done, channels, error, or '')
+    known: List[Tuple[str, List[bytes], str]] = field(default_factory=list)
 
     def marks(self, channel):
         """Positions in a channel near which lengths and numbers are"""

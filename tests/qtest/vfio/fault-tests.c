@@ -78,7 +78,7 @@ static void test_fault(MigPair *p, const void *data)
 
 /*
  * A device of the destination fails long before all has been sent.  That ends
- * the migration, though without the return path nobody tells the source.
+ * the migration, although the source has no return path that reports it.
  */
 static void test_load_early(MigPair *p, const void *data)
 {
